@@ -1,0 +1,45 @@
+# Messages, steps with elapsed time, and small checks shared by the scripts.
+# shellcheck shell=bash
+
+say() { printf '%s\n' "$*" >&2; }
+
+# fail MESSAGE [HINT]: ends the script with an error and what to do about it.
+fail() {
+  printf '%s: error: %s\n' "${0##*/}" "$1" >&2
+  [ -z "${2:-}" ] || printf '  hint: %s\n' "$2" >&2
+  exit 1
+}
+
+# step NAME COMMAND...: runs the command with its output in a log that is shown only when it fails.
+step() {
+  local name=$1 log start=$EPOCHREALTIME code=0
+  shift
+  log=$(mktemp)
+  printf '  %-44s' "$name" >&2
+  # Not "if ! ...": the command keeps errexit, which a condition would turn off.
+  set +e
+  (set -e; "$@") >"$log" 2>&1
+  code=$?
+  set -e
+  if [ "$code" -ne 0 ]; then
+    printf ' failed after %s s\n' "$(elapsed "$start")" >&2
+    tail -n 60 "$log" >&2
+    rm -f "$log"
+    return "$code"
+  fi
+  printf ' %6s s  %s\n' "$(elapsed "$start")" "$(tail -n 1 "$log" | cut -c1-70)" >&2
+  rm -f "$log"
+}
+
+# elapsed START: seconds since an earlier $EPOCHREALTIME, with one decimal.
+elapsed() {
+  local tenths=$(( (${EPOCHREALTIME/[.,]/} - ${1/[.,]/}) / 100000 ))
+  printf '%d.%d' $((tenths / 10)) $((tenths % 10))
+}
+
+require_root() {
+  [ "$(id -u)" -eq 0 ] || fail 'this needs root' 'run it with sudo'
+}
+
+# usage: prints the comment block under the shebang of the calling script, which is its manual.
+usage() { sed -n '2,/^[^#]/{/^#/!d;s/^# \{0,1\}//;p}' "$0"; }

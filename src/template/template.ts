@@ -1,0 +1,30 @@
+/** A template is an image with its start command run and ready: a golden checkpoint that creates restore. */
+import type { Limits } from "../sandbox/sandbox.js";
+
+export interface TemplateSpec {
+  /** `^[a-z0-9][a-z0-9._-]{0,62}$` */
+  readonly name: string;
+  readonly image: string;
+  /** Shell command run at build, kept running in the golden checkpoint. Absent: nothing is started. */
+  readonly startCommand?: string;
+  /** Shell command tried until it exits 0 (every 200 ms) before the golden checkpoint is taken. */
+  readonly readyCommand?: string;
+  /** Default 60,000 ms. */
+  readonly readyTimeoutMs: number;
+  readonly env: Readonly<Record<string, string>>;
+  readonly user?: string;
+  readonly cwd?: string;
+  readonly limits: Limits;
+  readonly allowPrivilegeEscalation: boolean;
+}
+
+export type TemplateState =
+  | { readonly status: "building"; readonly since: Date }
+  | { readonly status: "ready"; readonly since: Date; readonly checkpoint: string }
+  | { readonly status: "failed"; readonly since: Date; readonly reason: string };
+
+export interface Template {
+  readonly spec: TemplateSpec;
+  readonly createdAt: Date;
+  readonly state: TemplateState;
+}

@@ -1,0 +1,14 @@
+import { defineConfig } from "vitest/config";
+
+const real = { fileParallelism: false, testTimeout: 120_000, hookTimeout: 180_000 };
+
+export default defineConfig({
+  test: {
+    projects: [
+      { test: { name: "unit", include: ["src/**/*.test.ts"] } },
+      { test: { name: "tidy", include: ["test/tidy/**/*.test.ts"] } },
+      { test: { name: "integration", include: ["test/integration/**/*.test.ts"], ...real } },
+      { test: { name: "e2e", include: ["test/e2e/**/*.test.ts"], ...real } },
+    ],
+  },
+});
