@@ -1,0 +1,58 @@
+/** Files and directories that are whole or absent after a crash. */
+import { open, readdir, rename, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { randomId } from "./ids.js";
+import { mapLimited } from "./limit.js";
+
+export interface WriteOptions {
+  /** Permission bits of the new file; default 0600. */
+  readonly mode?: number;
+}
+
+/** Replaces `path` in one step: readers see the old content or the new, also after a power cut. */
+export async function writeFileAtomic(
+  path: string,
+  data: string | Uint8Array,
+  { mode = 0o600 }: WriteOptions = {},
+): Promise<void> {
+  const temporary = `${path}.${randomId()}.tmp`;
+  try {
+    await using file = await open(temporary, "wx", mode);
+    await file.writeFile(data);
+    await file.sync();
+    await rename(temporary, path);
+  } catch (thrown) {
+    await rm(temporary, { force: true });
+    throw thrown;
+  }
+  await syncDirectory(dirname(path));
+}
+
+/** Makes creations, removals and renames inside a directory durable. */
+export async function syncDirectory(path: string): Promise<void> {
+  await using directory = await open(path, "r");
+  await directory.sync();
+}
+
+/** Moves a file or directory whose content is synced already; both ends must be on one filesystem. */
+export async function renameDurably(from: string, to: string): Promise<void> {
+  await rename(from, to);
+  await syncDirectory(dirname(to));
+  if (dirname(from) !== dirname(to)) await syncDirectory(dirname(from));
+}
+
+/** Syncs every regular file of a directory tree, then its directories; links are not followed. */
+export async function syncTree(path: string, signal?: AbortSignal): Promise<void> {
+  const entries = await readdir(path, { withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(path, entry.name));
+  await mapLimited(files, 4, syncFile, signal);
+  for (const entry of entries) {
+    if (entry.isDirectory()) await syncTree(join(path, entry.name), signal);
+  }
+  await syncDirectory(path);
+}
+
+async function syncFile(path: string): Promise<void> {
+  await using file = await open(path, "r");
+  await file.sync();
+}

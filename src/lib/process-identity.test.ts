@@ -1,0 +1,42 @@
+import { execFile } from "node:child_process";
+import { once } from "node:events";
+import { describe, expect, it } from "vitest";
+import { identityOf, isDead, parseProcStat, readProcessIdentity } from "./process-identity.js";
+
+const fields = "1 42 42 0 -1 4194560 100 0 0 0 1 2 0 0 20 0 1 0 987654 1000 200";
+
+describe("parseProcStat", () => {
+  it.each([
+    ["guest", "S", false],
+    ["a b", "R", false],
+    ["evil) Z 1 (x", "S", false],
+    ["new\nline", "D", false],
+    ["", "S", false],
+    ["gone", "Z", true],
+  ])("reads the name %j in state %s", (name, state, dead) => {
+    const stat = parseProcStat(`42 (${name}) ${state} ${fields}\n`);
+    expect(stat).toEqual({ pid: 42, name, state, parentPid: 1, startTicks: "987654" });
+    expect(isDead(stat)).toBe(dead);
+  });
+
+  it.each(["", "42", "42 (x) S 1 2 3", "garbage (x) S 1"])("refuses %j", (text) =>
+    expect(() => parseProcStat(text)).toThrow(/unreadable/),
+  );
+});
+
+describe("identity", () => {
+  it("differs between boots", () => {
+    const stat = parseProcStat(`42 (x) S ${fields}`);
+    expect(identityOf(stat, "aaaaaaaa-1\n")).toEqual({ pid: 42, start: "aaaaaaaa-987654" });
+    expect(identityOf(stat, "bbbbbbbb-1\n").start).not.toBe(identityOf(stat, "aaaaaaaa-1\n").start);
+  });
+
+  it("is steady for a live process and gone for a dead one", async () => {
+    const own = await readProcessIdentity(process.pid);
+    expect(own?.pid).toBe(process.pid);
+    expect(await readProcessIdentity(process.pid)).toEqual(own);
+    const child = execFile("true");
+    await once(child, "exit");
+    expect(await readProcessIdentity(child.pid ?? 0)).toBeUndefined();
+  });
+});

@@ -1,0 +1,63 @@
+/** A process is named by pid and start time: a pid alone is reused. */
+import { readFile } from "node:fs/promises";
+import { DomainError } from "./errors.js";
+
+export interface ProcessIdentity {
+  readonly pid: number;
+  /** Boot and clock ticks since it: never the same for two processes of one pid, reboots included. */
+  readonly start: string;
+}
+
+export interface ProcStat {
+  readonly pid: number;
+  readonly name: string;
+  /** One letter; Z and X are dead. */
+  readonly state: string;
+  readonly parentPid: number;
+  readonly startTicks: string;
+}
+
+/** Parses /proc/PID/stat (proc_pid_stat(5)). The name may hold spaces and parentheses. */
+export function parseProcStat(text: string): ProcStat {
+  const match = /^(\d+) \((.*)\) (\S) (.*)$/s.exec(text.trimEnd());
+  const rest = match?.[4]?.split(" ") ?? [];
+  const [parentPid] = rest;
+  // Field 22 of the file; the rest begins with field 4.
+  const startTicks = rest[18];
+  if (match === null || parentPid === undefined || startTicks === undefined || !/^\d+$/.test(startTicks)) {
+    throw new DomainError("internal", `unreadable /proc/PID/stat: ${JSON.stringify(text.slice(0, 80))}`);
+  }
+  return {
+    pid: Number(match[1]),
+    name: match[2] ?? "",
+    state: match[3] ?? "",
+    parentPid: Number(parentPid),
+    startTicks,
+  };
+}
+
+export function isDead(stat: ProcStat): boolean {
+  return stat.state === "Z" || stat.state === "X" || stat.state === "x";
+}
+
+/** Combines what tells a process apart; `bootId` is /proc/sys/kernel/random/boot_id. */
+export function identityOf(stat: ProcStat, bootId: string): ProcessIdentity {
+  return { pid: stat.pid, start: `${bootId.trim().slice(0, 8)}-${stat.startTicks}` };
+}
+
+/** Undefined when no live process has this pid. */
+export async function readProcessIdentity(pid: number): Promise<ProcessIdentity | undefined> {
+  const [text, bootId] = await Promise.all([
+    readFile(`/proc/${pid}/stat`, "utf8").catch(absent),
+    readFile("/proc/sys/kernel/random/boot_id", "utf8"),
+  ]);
+  if (text === undefined) return undefined;
+  const stat = parseProcStat(text);
+  return isDead(stat) ? undefined : identityOf(stat, bootId);
+}
+
+// ESRCH: the process ended between open and read.
+function absent(thrown: NodeJS.ErrnoException): undefined {
+  if (thrown.code === "ENOENT" || thrown.code === "ESRCH") return undefined;
+  throw thrown;
+}
