@@ -35,7 +35,8 @@ export class DomainError extends Error {
 export function toDomainError(thrown: unknown, what = "the operation failed"): DomainError {
   if (thrown instanceof DomainError) return thrown;
   if (thrown instanceof Error) {
-    if (thrown.name === "AbortError") return new DomainError("cancelled", `${what}: cancelled`, { cause: thrown });
+    if (thrown.name === "AbortError")
+      return new DomainError("cancelled", `${what}: cancelled`, { cause: thrown });
     if (thrown.name === "TimeoutError")
       return new DomainError("deadline_exceeded", `${what}: timed out`, { cause: thrown });
     return new DomainError("internal", `${what}: ${thrown.message}`, { cause: thrown });

@@ -40,7 +40,10 @@ describe("withDeadline", () => {
 
   it("says what ran out of time", async () => {
     const work = withDeadline("reading s1", 5, (signal) => abortable(never, signal));
-    await expect(work).rejects.toMatchObject({ code: "deadline_exceeded", message: expect.stringMatching(/reading s1/) });
+    await expect(work).rejects.toMatchObject({
+      code: "deadline_exceeded",
+      message: expect.stringMatching(/reading s1/),
+    });
   });
 
   it("reports the deadline, not the abort error that it caused", async () => {
