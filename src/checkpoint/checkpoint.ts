@@ -5,7 +5,8 @@
 import type { SandboxSpec } from "../sandbox/sandbox.js";
 
 /** `user` is what people asked for; the others belong to a template, a paused sandbox or a fork in flight. */
-export type CheckpointKind = "user" | "golden" | "pause" | "fork";
+export const checkpointKinds = ["user", "golden", "pause", "fork"] as const;
+export type CheckpointKind = (typeof checkpointKinds)[number];
 
 export interface Checkpoint {
   readonly id: string;
@@ -13,8 +14,10 @@ export interface Checkpoint {
   readonly kind: CheckpointKind;
   /** Sandbox it was taken from. */
   readonly sandbox: string;
-  /** Checkpoint that the sandbox itself came from, if any. */
+  /** Lineage: the sandbox's checkpoint before this one, else the one that the sandbox came from. */
   readonly parent?: string;
+  /** Checkpoint whose committed layer is under this one's: it cannot go while this one stays. */
+  readonly base?: string;
   readonly spec: SandboxSpec;
   readonly generation: number;
   /** Committed containerd snapshot; for kind `pause` the sandbox's own active snapshot. */
@@ -24,4 +27,19 @@ export interface Checkpoint {
   readonly layerBytes: number;
   readonly freezeMs: number;
   readonly createdAt: Date;
+}
+
+/** What stands on a checkpoint and keeps it from being removed. */
+export interface Dependent {
+  readonly kind: "sandbox" | "template" | "checkpoint";
+  /** Of a template its name. */
+  readonly id: string;
+  readonly name?: string;
+  /** Of a sandbox. */
+  readonly status?: string;
+}
+
+/** One dependent in words, e.g. `sandbox a1b2 (running)`. */
+export function describeDependent({ kind, id, name, status }: Dependent): string {
+  return `${kind} ${name ?? id}${status === undefined ? "" : ` (${status})`}`;
 }
