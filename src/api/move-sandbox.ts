@@ -1,0 +1,40 @@
+/** The moves of a sandbox's lifecycle: pause, resume, stop, delete. */
+import type { SandboxService } from "../gen/ramet/v1/sandbox_pb.js";
+import type { Handlers } from "../lib/grpc-server.js";
+import { sandboxToProto } from "./convert-sandbox.js";
+import type { ApiDeps } from "./deps.js";
+import { parseCount, parseRef } from "./parse.js";
+
+const graceMsDefault = 10_000;
+const graceMsMax = 600_000;
+
+type Moves = Pick<Handlers<typeof SandboxService>, "pause" | "resume" | "stop" | "delete">;
+
+export function moveSandbox({ node }: ApiDeps): Moves {
+  return {
+    async pause(request, { signal }) {
+      const startedAt = performance.now();
+      const { sandbox, checkpoint } = await node.sandboxes.pause(parseRef(request.sandbox), signal);
+      return {
+        sandbox: sandboxToProto(sandbox),
+        durationMs: Math.round(performance.now() - startedAt),
+        memoryBytes: BigInt(checkpoint.memoryBytes),
+      };
+    },
+    async resume(request, { signal }) {
+      const startedAt = performance.now();
+      const sandbox = await node.sandboxes.resume(parseRef(request.sandbox), signal);
+      return { sandbox: sandboxToProto(sandbox), durationMs: Math.round(performance.now() - startedAt) };
+    },
+    async stop(request, { signal }) {
+      const graceMs = parseCount(request.graceMs, "grace period (ms)", 0, graceMsMax) || graceMsDefault;
+      return {
+        sandbox: sandboxToProto(await node.sandboxes.stop(parseRef(request.sandbox), { graceMs }, signal)),
+      };
+    },
+    async delete(request, { signal }) {
+      await node.sandboxes.delete(parseRef(request.sandbox), { force: request.force }, signal);
+      return {};
+    },
+  };
+}
