@@ -12,23 +12,24 @@ fail() {
 
 # step NAME COMMAND...: runs the command with its output in a log that is shown only when it fails.
 step() {
-  local name=$1 log start=$EPOCHREALTIME code=0
+  # Functions called from here see these locals, so they are named unlike anybody's variables.
+  local step_log step_start=$EPOCHREALTIME step_code
+  step_log=$(mktemp)
+  printf '  %-44s' "$1" >&2
   shift
-  log=$(mktemp)
-  printf '  %-44s' "$name" >&2
   # Not "if ! ...": the command keeps errexit, which a condition would turn off.
   set +e
-  (set -e; "$@") >"$log" 2>&1
-  code=$?
+  (set -e; "$@") >"$step_log" 2>&1
+  step_code=$?
   set -e
-  if [ "$code" -ne 0 ]; then
-    printf ' failed after %s s\n' "$(elapsed "$start")" >&2
-    tail -n 60 "$log" >&2
-    rm -f "$log"
-    return "$code"
+  if [ "$step_code" -ne 0 ]; then
+    printf ' failed after %s s\n' "$(elapsed "$step_start")" >&2
+    tail -n 60 "$step_log" >&2
+    rm -f "$step_log"
+    return "$step_code"
   fi
-  printf ' %6s s  %s\n' "$(elapsed "$start")" "$(tail -n 1 "$log" | cut -c1-70)" >&2
-  rm -f "$log"
+  printf ' %6s s  %s\n' "$(elapsed "$step_start")" "$(tail -n 1 "$step_log" | cut -c1-70)" >&2
+  rm -f "$step_log"
 }
 
 # elapsed START: seconds since an earlier $EPOCHREALTIME, with one decimal.
