@@ -2,10 +2,16 @@
  * A sandbox is one container made from a template, an image or a checkpoint. Its record is what the agent
  * acknowledged; what containerd runs is compared with it at every start.
  */
+import { parseId } from "../lib/ids.js";
 import type { SandboxState } from "./state.js";
 
 declare const brand: unique symbol;
 export type SandboxId = string & { readonly [brand]: "sandbox" };
+
+/** Throws `invalid_argument` when `text` is no id. */
+export function parseSandboxId(text: string): SandboxId {
+  return parseId("sandbox", text) as SandboxId;
+}
 
 /** Limits that the sandbox's cgroup enforces. Absent means no limit of that kind. */
 export interface Limits {

@@ -9,7 +9,12 @@ import { DomainError } from "../lib/errors.js";
 export type SandboxState =
   | { readonly status: "creating"; readonly since: Date }
   | { readonly status: "running"; readonly since: Date; readonly pid: number; readonly pidStart: string }
-  | { readonly status: "checkpointing"; readonly since: Date; readonly pid: number; readonly pidStart: string }
+  | {
+      readonly status: "checkpointing";
+      readonly since: Date;
+      readonly pid: number;
+      readonly pidStart: string;
+    }
   | { readonly status: "pausing"; readonly since: Date; readonly pid: number; readonly pidStart: string }
   | { readonly status: "paused"; readonly since: Date; readonly checkpoint: string }
   | { readonly status: "resuming"; readonly since: Date; readonly checkpoint: string }
@@ -36,7 +41,7 @@ const next = {
   running: ["checkpointing", "pausing", "stopping", "stopped", "failed"],
   checkpointing: ["running", "stopping", "stopped", "failed"],
   pausing: ["paused", "running", "stopped", "failed"],
-  paused: ["resuming", "stopping"],
+  paused: ["resuming", "stopping", "failed"],
   resuming: ["running", "paused", "failed"],
   stopping: ["stopped", "failed"],
   stopped: [],

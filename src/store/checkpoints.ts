@@ -1,0 +1,137 @@
+/** Records of checkpoints, and what stands on them. */
+import type { Database } from "better-sqlite3";
+import { z } from "zod";
+import { type Checkpoint, checkpointKinds, type Dependent } from "../checkpoint/checkpoint.js";
+import { DomainError } from "../lib/errors.js";
+import { dateSchema, idSchema, sandboxSpecSchema } from "../sandbox/schema.js";
+import { guarded } from "./errors.js";
+import { findByRef } from "./lookup.js";
+import { jsonColumn, orNull, parseRow } from "./rows.js";
+
+export interface CheckpointFilter {
+  /** Taken from this sandbox. */
+  readonly sandbox?: string;
+  /** Absent: of every kind. */
+  readonly kinds?: readonly Checkpoint["kind"][];
+}
+
+export interface CheckpointReader {
+  /** Throws `not_found`. */
+  get(id: string): Checkpoint;
+  peek(id: string): Checkpoint | undefined;
+  /** By id, name, or unique beginning of an id. Throws `not_found` or `invalid_argument`. */
+  find(ref: string): Checkpoint;
+  /** Newest first. */
+  list(filter?: CheckpointFilter): Checkpoint[];
+  /** Sandboxes, templates and checkpoints that could not be used any more without it. */
+  dependents(id: string): Dependent[];
+}
+
+export interface Checkpoints extends CheckpointReader {
+  /** Throws `already_exists` when the id or the name is taken. */
+  insert(checkpoint: Checkpoint): void;
+  update(id: string, change: (checkpoint: Checkpoint) => Checkpoint): Checkpoint;
+  /** Throws `failed_precondition` while a child is recorded. */
+  delete(id: string): void;
+}
+
+const rowSchema: z.ZodType<Checkpoint> = z.strictObject({
+  id: idSchema,
+  name: z.string().exactOptional(),
+  kind: z.enum(checkpointKinds),
+  sandbox: idSchema,
+  parent: idSchema.exactOptional(),
+  spec: jsonColumn(sandboxSpecSchema),
+  generation: z.int(),
+  snapshotKey: z.string(),
+  memoryBytes: z.int(),
+  layerBytes: z.int(),
+  freezeMs: z.number(),
+  createdAt: dateSchema,
+});
+const parse = (row: unknown) => parseRow("checkpoints", rowSchema, row);
+
+const dependentSchema: z.ZodType<Dependent> = z.strictObject({
+  kind: z.enum(["sandbox", "template", "checkpoint"]),
+  id: z.string(),
+  name: z.string().exactOptional(),
+  status: z.string().exactOptional(),
+});
+
+const columns = `id, name, kind, sandbox, parent, spec, generation, snapshot_key AS snapshotKey,
+  memory_bytes AS memoryBytes, layer_bytes AS layerBytes, freeze_ms AS freezeMs, created_at AS createdAt`;
+
+// A failed sandbox holds nothing; a stopped one keeps its layer, which stands on the checkpoint's.
+const dependentsQuery = `
+  SELECT 'sandbox' AS kind, id, name, status FROM sandboxes
+    WHERE (state_checkpoint = @id OR origin_checkpoint = @id) AND status <> 'failed'
+  UNION ALL SELECT 'template', name, NULL, NULL FROM templates WHERE checkpoint = @id
+  UNION ALL SELECT 'checkpoint', id, name, NULL FROM checkpoints WHERE parent = @id
+  ORDER BY 1, 2`;
+
+export function openCheckpoints(db: Database): Checkpoints {
+  const select = (where: string) => db.prepare<unknown[]>(`SELECT ${columns} FROM checkpoints ${where}`);
+  const byId = select("WHERE id = ?");
+  const byName = select("WHERE name = ?");
+  // No id character sorts after "~", so this is every id that begins with the prefix.
+  const byPrefix = select("WHERE id >= @prefix AND id < @prefix || '~' LIMIT 2");
+  const all = select("ORDER BY created_at DESC, rowid DESC");
+  const dependents = db.prepare(dependentsQuery);
+  const insert = db.prepare(`INSERT INTO checkpoints (id, name, kind, sandbox, parent, spec, generation,
+    snapshot_key, memory_bytes, layer_bytes, freeze_ms, created_at) VALUES (@id, @name, @kind, @sandbox,
+    @parent, @spec, @generation, @snapshotKey, @memoryBytes, @layerBytes, @freezeMs, @createdAt)`);
+  const update = db.prepare(`UPDATE checkpoints SET name = @name, kind = @kind, sandbox = @sandbox,
+    parent = @parent, spec = @spec, generation = @generation, snapshot_key = @snapshotKey,
+    memory_bytes = @memoryBytes, layer_bytes = @layerBytes, freeze_ms = @freezeMs, created_at = @createdAt
+    WHERE id = @id`);
+  const remove = db.prepare("DELETE FROM checkpoints WHERE id = ?");
+
+  const one = (row: unknown) => (row === undefined ? undefined : parse(row));
+  const peek = (id: string) => one(byId.get(id));
+  const get = (id: string) => {
+    const found = peek(id);
+    if (found !== undefined) return found;
+    throw new DomainError("not_found", `no checkpoint ${id}`, { hint: "see `ramet checkpoint ls`" });
+  };
+  const change = db.transaction((id: string, apply: (checkpoint: Checkpoint) => Checkpoint) => {
+    const changed = apply(get(id));
+    guarded(`checkpoint ${id}`, () => update.run({ ...bind(changed), id }));
+    return changed;
+  });
+
+  return {
+    get,
+    peek,
+    find: (ref) =>
+      findByRef("checkpoint", "see `ramet checkpoint ls`", ref, {
+        byId: peek,
+        byName: (name) => one(byName.get(name)),
+        byPrefix: (prefix) => byPrefix.all({ prefix }).map(parse),
+      }),
+    list: (filter = {}) => all.all().map(parse).filter(matcher(filter)),
+    dependents: (id) => dependents.all({ id }).map((row) => parseRow("checkpoints", dependentSchema, row)),
+    insert(checkpoint) {
+      guarded(`checkpoint ${checkpoint.name ?? checkpoint.id}`, () => insert.run(bind(checkpoint)));
+    },
+    update: (id, apply) => change(id, apply),
+    delete(id) {
+      guarded(`checkpoint ${id}`, () => remove.run(id));
+    },
+  };
+}
+
+function matcher({ sandbox, kinds }: CheckpointFilter): (checkpoint: Checkpoint) => boolean {
+  return (checkpoint) =>
+    (sandbox === undefined || checkpoint.sandbox === sandbox) &&
+    (kinds === undefined || kinds.includes(checkpoint.kind));
+}
+
+function bind(checkpoint: Checkpoint) {
+  return {
+    ...checkpoint,
+    name: orNull(checkpoint.name),
+    parent: orNull(checkpoint.parent),
+    spec: JSON.stringify(checkpoint.spec),
+    createdAt: checkpoint.createdAt.toISOString(),
+  };
+}

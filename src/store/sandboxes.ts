@@ -1,0 +1,130 @@
+/** Records of sandboxes. */
+import type { Database } from "better-sqlite3";
+import { z } from "zod";
+import { DomainError } from "../lib/errors.js";
+import type { Sandbox, SandboxId } from "../sandbox/sandbox.js";
+import {
+  dateSchema,
+  labelsSchema,
+  originSchema,
+  sandboxIdSchema,
+  sandboxSpecSchema,
+  sandboxStateSchema,
+} from "../sandbox/schema.js";
+import type { SandboxStatus } from "../sandbox/state.js";
+import { guarded } from "./errors.js";
+import { findByRef } from "./lookup.js";
+import { jsonColumn, orNull, parseRow } from "./rows.js";
+
+export interface SandboxFilter {
+  /** Empty or absent: all. */
+  readonly statuses?: readonly SandboxStatus[];
+  /** All pairs must match. */
+  readonly labels?: Readonly<Record<string, string>>;
+}
+
+export interface SandboxReader {
+  /** Throws `not_found`. */
+  get(id: SandboxId): Sandbox;
+  /** Undefined when there is none. */
+  peek(id: string): Sandbox | undefined;
+  /** By id, name, or unique beginning of an id. Throws `not_found` or `invalid_argument`. */
+  find(ref: string): Sandbox;
+  /** Newest first. */
+  list(filter?: SandboxFilter): Sandbox[];
+}
+
+export interface Sandboxes extends SandboxReader {
+  /** Throws `already_exists` when the id or the name is taken. */
+  insert(sandbox: Sandbox): void;
+  /** Replaces the record by what `change` makes of it, in one transaction; gives the new one. */
+  update(id: SandboxId, change: (sandbox: Sandbox) => Sandbox): Sandbox;
+  /** Deleting what is gone already is no error. */
+  delete(id: SandboxId): void;
+}
+
+const rowSchema: z.ZodType<Sandbox> = z.strictObject({
+  id: sandboxIdSchema,
+  name: z.string().exactOptional(),
+  spec: jsonColumn(sandboxSpecSchema),
+  origin: jsonColumn(originSchema),
+  labels: jsonColumn(labelsSchema),
+  generation: z.int(),
+  snapshotKey: z.string(),
+  createdAt: dateSchema,
+  state: jsonColumn(sandboxStateSchema),
+});
+const parse = (row: unknown) => parseRow("sandboxes", rowSchema, row);
+
+const columns = `id, name, spec, origin, labels, generation, snapshot_key AS snapshotKey,
+  created_at AS createdAt, state`;
+
+export function openSandboxes(db: Database): Sandboxes {
+  const select = (where: string) => db.prepare<unknown[]>(`SELECT ${columns} FROM sandboxes ${where}`);
+  const byId = select("WHERE id = ?");
+  const byName = select("WHERE name = ?");
+  // No id character sorts after "~", so this is every id that begins with the prefix.
+  const byPrefix = select("WHERE id >= @prefix AND id < @prefix || '~' LIMIT 2");
+  const all = select("ORDER BY created_at DESC, rowid DESC");
+  const insert = db.prepare(`INSERT INTO sandboxes
+    (id, name, spec, origin, labels, generation, snapshot_key, created_at, state)
+    VALUES (@id, @name, @spec, @origin, @labels, @generation, @snapshotKey, @createdAt, @state)`);
+  const update = db.prepare(`UPDATE sandboxes SET name = @name, spec = @spec, origin = @origin,
+    labels = @labels, generation = @generation, snapshot_key = @snapshotKey, created_at = @createdAt,
+    state = @state WHERE id = @id`);
+  const remove = db.prepare("DELETE FROM sandboxes WHERE id = ?");
+
+  const one = (row: unknown) => (row === undefined ? undefined : parse(row));
+  const peek = (id: string) => one(byId.get(id));
+  const get = (id: SandboxId) => {
+    const found = peek(id);
+    if (found === undefined)
+      throw new DomainError("not_found", `no sandbox ${id}`, { hint: "see `ramet ps -a`" });
+    return found;
+  };
+  const change = db.transaction((id: SandboxId, apply: (sandbox: Sandbox) => Sandbox) => {
+    const changed = apply(get(id));
+    guarded(`sandbox ${id}`, () => update.run({ ...bind(changed), id }));
+    return changed;
+  });
+
+  return {
+    get,
+    peek,
+    find: (ref) =>
+      findByRef("sandbox", "see `ramet ps -a`", ref, {
+        byId: peek,
+        byName: (name) => one(byName.get(name)),
+        byPrefix: (prefix) => byPrefix.all({ prefix }).map(parse),
+      }),
+    list: (filter = {}) => all.all().map(parse).filter(matcher(filter)),
+    insert(sandbox) {
+      guarded(`sandbox ${sandbox.name ?? sandbox.id}`, () => insert.run(bind(sandbox)));
+    },
+    update: (id, apply) => change(id, apply),
+    delete(id) {
+      guarded(`sandbox ${id}`, () => remove.run(id));
+    },
+  };
+}
+
+function matcher({ statuses = [], labels = {} }: SandboxFilter): (sandbox: Sandbox) => boolean {
+  const pairs = Object.entries(labels);
+  return (sandbox) =>
+    (statuses.length === 0 || statuses.includes(sandbox.state.status)) &&
+    pairs.every(([key, value]) => sandbox.labels[key] === value);
+}
+
+function bind(sandbox: Sandbox) {
+  return {
+    id: sandbox.id,
+    name: orNull(sandbox.name),
+    spec: JSON.stringify(sandbox.spec),
+    origin: JSON.stringify(sandbox.origin),
+    labels: JSON.stringify(sandbox.labels),
+    generation: sandbox.generation,
+    snapshotKey: sandbox.snapshotKey,
+    createdAt: sandbox.createdAt.toISOString(),
+    state: JSON.stringify(sandbox.state),
+  };
+}

@@ -1,0 +1,81 @@
+/** Records of templates. */
+import type { Database } from "better-sqlite3";
+import { z } from "zod";
+import { DomainError } from "../lib/errors.js";
+import { quote } from "../lib/ids.js";
+import { dateSchema } from "../sandbox/schema.js";
+import { templateSpecSchema, templateStateSchema } from "../template/schema.js";
+import type { Template } from "../template/template.js";
+import { guarded } from "./errors.js";
+import { jsonColumn, parseRow } from "./rows.js";
+
+export interface TemplateReader {
+  /** Throws `not_found`. */
+  get(name: string): Template;
+  peek(name: string): Template | undefined;
+  /** By name. */
+  list(): Template[];
+}
+
+export interface Templates extends TemplateReader {
+  /** Throws `already_exists`. */
+  insert(template: Template): void;
+  update(name: string, change: (template: Template) => Template): Template;
+  delete(name: string): void;
+}
+
+const rowSchema: z.ZodType<Template> = z.strictObject({
+  spec: jsonColumn(templateSpecSchema),
+  createdAt: dateSchema,
+  state: jsonColumn(templateStateSchema),
+});
+const parse = (row: unknown) => parseRow("templates", rowSchema, row);
+
+const columns = "spec, created_at AS createdAt, state";
+
+export function openTemplates(db: Database): Templates {
+  const byName = db.prepare(`SELECT ${columns} FROM templates WHERE name = ?`);
+  const all = db.prepare(`SELECT ${columns} FROM templates ORDER BY name`);
+  const insert = db.prepare(`INSERT INTO templates (name, spec, created_at, state)
+    VALUES (@name, @spec, @createdAt, @state)`);
+  const update = db.prepare(`UPDATE templates SET spec = @spec, created_at = @createdAt, state = @state
+    WHERE name = @name`);
+  const remove = db.prepare("DELETE FROM templates WHERE name = ?");
+
+  const peek = (name: string) => {
+    const row = byName.get(name);
+    return row === undefined ? undefined : parse(row);
+  };
+  const get = (name: string) => {
+    const found = peek(name);
+    if (found !== undefined) return found;
+    throw new DomainError("not_found", `no template ${quote(name)}`, { hint: "see `ramet template ls`" });
+  };
+  const change = db.transaction((name: string, apply: (template: Template) => Template) => {
+    const changed = apply(get(name));
+    guarded(`template ${name}`, () => update.run({ ...bind(changed), name }));
+    return changed;
+  });
+
+  return {
+    get,
+    peek,
+    list: () => all.all().map(parse),
+    insert(template) {
+      guarded(`template ${template.spec.name}`, () => insert.run(bind(template)));
+    },
+    update: (name, apply) => change(name, apply),
+    delete(name) {
+      guarded(`template ${name}`, () => remove.run(name));
+    },
+  };
+}
+
+function bind(template: Template) {
+  return {
+    name: template.spec.name,
+    spec: JSON.stringify(template.spec),
+    createdAt: template.createdAt.toISOString(),
+    state: JSON.stringify(template.state),
+  };
+}
