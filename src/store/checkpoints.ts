@@ -31,7 +31,7 @@ export interface Checkpoints extends CheckpointReader {
   /** Throws `already_exists` when the id or the name is taken. */
   insert(checkpoint: Checkpoint): void;
   update(id: string, change: (checkpoint: Checkpoint) => Checkpoint): Checkpoint;
-  /** Throws `failed_precondition` while a child is recorded. */
+  /** Throws `failed_precondition` while it is the base of another. */
   delete(id: string): void;
 }
 
@@ -41,6 +41,7 @@ const rowSchema: z.ZodType<Checkpoint> = z.strictObject({
   kind: z.enum(checkpointKinds),
   sandbox: idSchema,
   parent: idSchema.exactOptional(),
+  base: idSchema.exactOptional(),
   spec: jsonColumn(sandboxSpecSchema),
   generation: z.int(),
   snapshotKey: z.string(),
@@ -58,7 +59,7 @@ const dependentSchema: z.ZodType<Dependent> = z.strictObject({
   status: z.string().exactOptional(),
 });
 
-const columns = `id, name, kind, sandbox, parent, spec, generation, snapshot_key AS snapshotKey,
+const columns = `id, name, kind, sandbox, parent, base, spec, generation, snapshot_key AS snapshotKey,
   memory_bytes AS memoryBytes, layer_bytes AS layerBytes, freeze_ms AS freezeMs, created_at AS createdAt`;
 
 // A failed sandbox holds nothing; a stopped one keeps its layer, which stands on the checkpoint's.
@@ -66,7 +67,7 @@ const dependentsQuery = `
   SELECT 'sandbox' AS kind, id, name, status FROM sandboxes
     WHERE (state_checkpoint = @id OR origin_checkpoint = @id) AND status <> 'failed'
   UNION ALL SELECT 'template', name, NULL, NULL FROM templates WHERE checkpoint = @id
-  UNION ALL SELECT 'checkpoint', id, name, NULL FROM checkpoints WHERE parent = @id
+  UNION ALL SELECT 'checkpoint', id, name, NULL FROM checkpoints WHERE base = @id
   ORDER BY 1, 2`;
 
 export function openCheckpoints(db: Database): Checkpoints {
@@ -77,11 +78,11 @@ export function openCheckpoints(db: Database): Checkpoints {
   const byPrefix = select("WHERE id >= @prefix AND id < @prefix || '~' LIMIT 2");
   const all = select("ORDER BY created_at DESC, rowid DESC");
   const dependents = db.prepare(dependentsQuery);
-  const insert = db.prepare(`INSERT INTO checkpoints (id, name, kind, sandbox, parent, spec, generation,
+  const insert = db.prepare(`INSERT INTO checkpoints (id, name, kind, sandbox, parent, base, spec, generation,
     snapshot_key, memory_bytes, layer_bytes, freeze_ms, created_at) VALUES (@id, @name, @kind, @sandbox,
-    @parent, @spec, @generation, @snapshotKey, @memoryBytes, @layerBytes, @freezeMs, @createdAt)`);
+    @parent, @base, @spec, @generation, @snapshotKey, @memoryBytes, @layerBytes, @freezeMs, @createdAt)`);
   const update = db.prepare(`UPDATE checkpoints SET name = @name, kind = @kind, sandbox = @sandbox,
-    parent = @parent, spec = @spec, generation = @generation, snapshot_key = @snapshotKey,
+    parent = @parent, base = @base, spec = @spec, generation = @generation, snapshot_key = @snapshotKey,
     memory_bytes = @memoryBytes, layer_bytes = @layerBytes, freeze_ms = @freezeMs, created_at = @createdAt
     WHERE id = @id`);
   const remove = db.prepare("DELETE FROM checkpoints WHERE id = ?");
@@ -131,6 +132,7 @@ function bind(checkpoint: Checkpoint) {
     ...checkpoint,
     name: orNull(checkpoint.name),
     parent: orNull(checkpoint.parent),
+    base: orNull(checkpoint.base),
     spec: JSON.stringify(checkpoint.spec),
     createdAt: checkpoint.createdAt.toISOString(),
   };

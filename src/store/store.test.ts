@@ -187,7 +187,7 @@ describe("templates", () => {
 describe("checkpoints", () => {
   it("keeps every field, finds and filters", () => {
     const root = checkpoint("root", { kind: "golden" });
-    const child = checkpoint("child", { name: "step-1", parent: root.id, sandbox: id("t") });
+    const child = checkpoint("child", { name: "step-1", parent: root.id, base: root.id, sandbox: id("t") });
     store.checkpoints.insert(root);
     store.checkpoints.insert(child);
     expect(store.checkpoints.get(root.id)).toEqual(root);
@@ -199,22 +199,24 @@ describe("checkpoints", () => {
     expect(store.checkpoints.list({ kinds: ["pause"] }).length).toBe(1);
   });
 
-  it("keeps a parent while a child is there", () => {
+  it("keeps a base while something is on top, but lets a mere ancestor go", () => {
     const root = checkpoint("root");
     store.checkpoints.insert(root);
-    store.checkpoints.insert(checkpoint("child", { parent: root.id }));
+    store.checkpoints.insert(checkpoint("child", { base: root.id }));
+    store.checkpoints.insert(checkpoint("heir", { parent: root.id }));
     expect(() => store.checkpoints.delete(root.id)).toThrow(
       expect.objectContaining({ code: "failed_precondition" }),
     );
-    expect(() => store.checkpoints.insert(checkpoint("x", { parent: id("nowhere") }))).toThrow();
+    expect(() => store.checkpoints.insert(checkpoint("x", { base: id("nowhere") }))).toThrow();
     store.checkpoints.delete(id("child"));
     store.checkpoints.delete(root.id);
+    expect(store.checkpoints.get(id("heir")).parent).toBe(root.id);
   });
 
   it("names everything that stands on one", () => {
     const c = id("c");
     store.checkpoints.insert(checkpoint("c"));
-    store.checkpoints.insert(checkpoint("child", { parent: c, name: "after" }));
+    store.checkpoints.insert(checkpoint("child", { base: c, name: "after" }));
     store.templates.insert(template("py", { state: { status: "ready", since: now, checkpoint: c } }));
     store.templates.insert(template("other"));
     store.sandboxes.insert(sandbox("paused", { state: { status: "paused", since: now, checkpoint: c } }));

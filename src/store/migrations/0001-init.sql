@@ -24,7 +24,8 @@ CREATE TABLE checkpoints (
   name TEXT UNIQUE,
   kind TEXT NOT NULL,
   sandbox TEXT NOT NULL,
-  parent TEXT REFERENCES checkpoints (id),
+  parent TEXT,
+  base TEXT REFERENCES checkpoints (id),
   spec TEXT NOT NULL,
   generation INTEGER NOT NULL,
   snapshot_key TEXT NOT NULL,
@@ -34,7 +35,7 @@ CREATE TABLE checkpoints (
   created_at TEXT NOT NULL
 ) STRICT;
 CREATE INDEX checkpoints_created ON checkpoints (created_at);
-CREATE INDEX checkpoints_parent ON checkpoints (parent);
+CREATE INDEX checkpoints_base ON checkpoints (base);
 
 CREATE TABLE templates (
   name TEXT PRIMARY KEY,
