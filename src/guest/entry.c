@@ -1,0 +1,101 @@
+// Entry records: what stat tells, with names and link targets.
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "files.h"
+
+uint8_t entry_type(mode_t mode) {
+    switch (mode & S_IFMT) {
+    case S_IFREG:
+        return 1;
+    case S_IFDIR:
+        return 2;
+    case S_IFLNK:
+        return 3;
+    case S_IFIFO:
+        return 4;
+    case S_IFCHR:
+        return 5;
+    case S_IFBLK:
+        return 6;
+    case S_IFSOCK:
+        return 7;
+    default:
+        return 0;
+    }
+}
+
+static uint64_t nanoseconds(struct timespec t) {
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+// Listings repeat the same few owners: the last answer is kept.
+static const char *owner_name(struct files_context *ctx, uid_t uid) {
+    static char name[64];
+    static uid_t last;
+    static bool known;
+    if (!known || last != uid) {
+        user_name_of(&ctx->names, uid, name, sizeof name);
+        last = uid;
+        known = true;
+    }
+    return name;
+}
+
+static const char *group_name(struct files_context *ctx, gid_t gid) {
+    static char name[64];
+    static gid_t last;
+    static bool known;
+    if (!known || last != gid) {
+        group_name_of(&ctx->names, gid, name, sizeof name);
+        last = gid;
+        known = true;
+    }
+    return name;
+}
+
+void put_entry(struct files_context *ctx, const struct entry *e) {
+    struct buf *b = &ctx->out;
+    char target[PATH_MAX] = "";
+    struct stat led;
+    bool link = S_ISLNK(e->st.st_mode);
+    bool leads = link && fstatat(e->dir, e->name, &led, 0) == 0;
+    ssize_t n = link ? readlinkat(e->dir, e->name, target, sizeof target - 1) : 0;
+    target[n > 0 ? n : 0] = '\0';
+    const char *slash = strrchr(e->path, '/');
+    put_u8(b, entry_type(e->st.st_mode));
+    put_u8(b, leads ? entry_type(led.st_mode) : 0);
+    put_u16(b, 0);
+    put_u32(b, e->st.st_mode & 07777);
+    put_u32(b, e->st.st_uid);
+    put_u32(b, e->st.st_gid);
+    put_u32(b, (uint32_t)e->st.st_nlink);
+    put_u64(b, (uint64_t)e->st.st_size);
+    put_u64(b, nanoseconds(e->st.st_mtim));
+    put_str(b, slash == NULL || slash[1] == '\0' ? e->path : slash + 1);
+    put_str(b, e->path);
+    put_str(b, owner_name(ctx, e->st.st_uid));
+    put_str(b, group_name(ctx, e->st.st_gid));
+    put_str(b, target);
+}
+
+static void without_trailing_slash(char *path) {
+    size_t n = strlen(path);
+    while (n > 1 && path[n - 1] == '/') {
+        path[--n] = '\0';
+    }
+}
+
+void put_entry_of(struct files_context *ctx, const char *path, bool follow) {
+    char shown[MAX_FULL_PATH];
+    struct entry e = {.dir = AT_FDCWD, .name = path, .path = shown};
+    if (fstatat(AT_FDCWD, path, &e.st, follow ? 0 : AT_SYMLINK_NOFOLLOW) != 0) {
+        files_fail_errno(ctx, "stat");
+    }
+    strcpy(shown, path);
+    without_trailing_slash(shown);
+    put_entry(ctx, &e);
+}
