@@ -51,12 +51,8 @@ shim_pids() {
 
 # namespace_pids: the processes that live in the pinned mount namespace itself.
 namespace_pids() {
-  local entry inode
   is_pinned || return 0
-  inode=$(stat -c %i "$(pinned)")
-  for entry in /proc/[0-9]*; do
-    [ "$(stat -L -c %i "$entry/ns/mnt" 2>/dev/null)" != "$inode" ] || printf '%s\n' "${entry#/proc/}"
-  done
+  { find -L /proc/[0-9]*/ns/mnt -maxdepth 0 -samefile "$(pinned)" 2>/dev/null || true; } | cut -d/ -f3
 }
 
 # end_processes SECONDS PID...: SIGTERM, then SIGKILL to what is left after the time.

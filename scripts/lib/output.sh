@@ -11,17 +11,17 @@ fail() {
 }
 
 # step NAME COMMAND...: runs the command with its output in a log that is shown only when it fails.
+# Not for conditions ("if step", "step ||"): those turn errexit off inside the command as well.
 step() {
   # Functions called from here see these locals, so they are named unlike anybody's variables.
-  local step_log step_start=$EPOCHREALTIME step_code
+  local step_log step_start=$EPOCHREALTIME step_code step_options=$-
   step_log=$(mktemp)
   printf '  %-44s' "$1" >&2
   shift
-  # Not "if ! ...": the command keeps errexit, which a condition would turn off.
   set +e
   (set -e; "$@") >"$step_log" 2>&1
   step_code=$?
-  set -e
+  [[ $step_options != *e* ]] || set -e
   if [ "$step_code" -ne 0 ]; then
     printf ' failed after %s s\n' "$(elapsed "$step_start")" >&2
     tail -n 60 "$step_log" >&2

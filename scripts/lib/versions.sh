@@ -23,8 +23,4 @@ serves_containerd() {
 serves_runc() { local v; v=$(version_of "$1"); [ -n "$v" ] && at_least "$v" 1.3; }
 
 # CRIU before 4.2 restores the vDSO's random state as it was, the same in every clone.
-serves_criu() {
-  local version
-  version=$(version_of "$1")
-  [ -n "$version" ] && at_least "$version" 4.2 && "$1" check >/dev/null 2>&1
-}
+serves_criu() { local v; v=$(version_of "$1"); [ -n "$v" ] && at_least "$v" 4.2; }

@@ -1,0 +1,57 @@
+# From a checkout to something that runs: packages, dependencies, the runtime prefix, the build.
+# shellcheck shell=bash
+scripts=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+checkout=$(dirname "$scripts")
+# shellcheck source=scripts/lib/packages.sh
+. "$scripts/lib/packages.sh"
+
+# setup PREFIX PACKAGE...: brings everything up to date; a second call finds nothing to do.
+setup() {
+  local runtime_prefix=$1
+  shift
+  step 'Debian packages' install_packages "$@"
+  check_node
+  step 'npm packages' install_npm_packages
+  "$scripts/install-runtime" --prefix "$runtime_prefix"
+  step 'guest' build_guest
+  step 'agent and command line' build_typescript
+}
+
+check_node() {
+  local major
+  major=$(node -p 'process.versions.node.split(".")[0]' 2>/dev/null) || major=0
+  if [ "$major" -lt 20 ] || [ -z "$(command -v npm)" ]; then
+    fail "Node.js 20 or newer with npm is needed, found ${major/#0/none}" 'install it from your distribution or from the Node.js project'
+  fi
+}
+
+# The packages on disk are compared with the lock file, because npm ci would take them all away first.
+install_npm_packages() {
+  cd "$checkout" || return
+  if node "$scripts/lib/npm-is-current.mjs"; then
+    printf 'all there\n'
+    return
+  fi
+  npm ci --no-audit --no-fund
+  node "$scripts/lib/npm-is-current.mjs" || fail 'npm ci has not installed what package-lock.json names'
+}
+
+build_guest() {
+  make -C "$checkout/src/guest" all
+  printf '%s bytes\n' "$(stat -c %s "$checkout/src/guest/build/guest")"
+}
+
+build_typescript() {
+  local key stamp=$checkout/dist/.build-key
+  cd "$checkout" || return
+  key=$(find src proto package.json package-lock.json tsconfig*.json buf*.yaml -type f \
+    -not -path 'src/gen/*' -not -path 'src/guest/*' -not -name '*.test.ts' -print0 |
+    sort -z | xargs -0 sha256sum | sha256sum)
+  if [ -x dist/bin/rametd.js ] && [ "$(cat "$stamp" 2>/dev/null)" = "$key" ]; then
+    printf 'up to date\n'
+    return
+  fi
+  npm run --silent build
+  printf '%s\n' "$key" >"$stamp"
+  printf 'built\n'
+}
