@@ -17,7 +17,7 @@ import {
 } from "./image-format.js";
 import { openImages, type ResolvedImage } from "./images.js";
 import { withLease } from "./leases.js";
-import { readOnlyMounts } from "./mounts.js";
+import { isShifted, readOnlyMounts } from "./mounts.js";
 import { parseImageName } from "./reference.js";
 import { openSnapshots, type Snapshots, snapshotter } from "./snapshots.js";
 
@@ -28,7 +28,7 @@ export interface CommitRequest {
   readonly name: string;
   /** Image that the snapshot's chain begins with. */
   readonly base: string;
-  /** Committed, or active: then it should not change meanwhile (freeze the sandbox). */
+  /** Unshifted; committed, or active and not written to meanwhile. */
   readonly snapshotKey: string;
   /** History line of the new layer. */
   readonly createdBy: string;
@@ -100,7 +100,11 @@ async function packLayer(
 }
 
 async function readOnlyView(snapshots: Snapshots, view: { key: string; of: string }, signal?: AbortSignal) {
-  const { kind } = await snapshots.stat(view.of, signal);
+  const { kind, labels } = await snapshots.stat(view.of, signal);
+  if (isShifted(labels))
+    throw new DomainError("failed_precondition", `snapshot ${view.of} has shifted owners on disk`, {
+      hint: "commit an unshifted copy of it",
+    });
   if (kind === "committed")
     return await snapshots.view({ key: view.key, parent: view.of, isRoot: false }, signal);
   return readOnlyMounts(await snapshots.mounts(view.of, signal));

@@ -1,7 +1,4 @@
-/**
- * Mount lists for sandboxes. Layers are stored unshifted; a sandbox's user namespace sees them through one
- * idmapped bind mount of the snapshotter's directory, which the overlay mount then covers.
- */
+/** Mounts as containerd gives them for a snapshot, and what is read out of them. Pure. */
 import { DomainError } from "../lib/errors.js";
 
 export interface Mount {
@@ -18,78 +15,42 @@ export interface IdMapping {
   readonly size: number;
 }
 
-/** Where the runc shim mounts a container's root filesystem (containerd's runtime v2 bundle directory). */
-export function rootfsTarget(bundle: { state: string; namespace: string; id: string }): string {
-  return `${bundle.state}/io.containerd.runtime.v2.task/${bundle.namespace}/${bundle.id}/rootfs`;
-}
+const mappingLabels = {
+  uid: "containerd.io/snapshot/uidmapping",
+  gid: "containerd.io/snapshot/gidmapping",
+} as const;
 
 /**
- * Rewrites the overlay mount that containerd gives for a snapshot into a pair that root inside owns: first the
- * directory of all snapshots, idmapped, on the rootfs target; then the overlay with its paths reached through it.
- * A snapshot without a parent is a plain bind mount, which is idmapped itself.
- * Throws `internal` for mounts of another shape. The kernel needs idmapped mounts on the snapshots' filesystem.
+ * Labels for `prepare` that give a sandbox's user namespace its root filesystem: containerd then idmaps the layers
+ * below, while files of the new layer belong to the shifted ids on disk.
  */
-export function idmappedMounts(mounts: readonly Mount[], mapping: IdMapping, target: string): Mount[] {
-  const [mount, ...others] = mounts;
-  if (mount === undefined || others.length > 0)
-    throw new DomainError(
-      "internal",
-      `cannot idmap a root filesystem of ${mounts.length} mounts; one is expected`,
-    );
-  const mapOptions = idmapOptions(mapping);
-  if (mount.type === "bind") return [{ ...mount, options: [...mount.options, ...mapOptions] }];
-  if (mount.type !== "overlay")
-    throw new DomainError("internal", `cannot idmap a mount of type ${mount.type}`);
-  const base = snapshotsDirectory(mount.options);
-  const through = (path: string) => `${target}${path.slice(base.length)}`;
-  return [
-    { type: "bind", source: base, options: ["rbind", "rw", ...mapOptions] },
-    {
-      type: "overlay",
-      source: "overlay",
-      options: mount.options.map((option) => rewriteOption(option, through)),
-    },
-  ];
-}
-
-function idmapOptions({ hostId, size }: IdMapping): [string, string] {
+export function mappingLabelsOf({ hostId, size }: IdMapping): Record<string, string> {
   const map = `0:${hostId}:${size}`;
-  return [`uidmap=${map}`, `gidmap=${map}`];
+  return { [mappingLabels.uid]: map, [mappingLabels.gid]: map };
 }
 
-const pathOptions = ["lowerdir=", "upperdir=", "workdir="] as const;
-
-/** `<root>/io.containerd.snapshotter.v1.overlayfs/snapshots` of paths such as `…/snapshots/12/fs`. */
-function snapshotsDirectory(options: readonly string[]): string {
-  const bases = new Set(options.flatMap(pathsOf).map((path) => /^(\/.+)\/\d+\/(?:fs|work)$/.exec(path)?.[1]));
-  const [base] = bases;
-  if (bases.size !== 1 || base === undefined)
-    throw new DomainError(
-      "internal",
-      `cannot idmap an overlay whose layers have no common directory: ${options.join(",")}`,
-    );
-  return base;
+/** Whether files of the snapshot with these labels have shifted owners on disk. */
+export function isShifted(labels: Readonly<Record<string, string>>): boolean {
+  return mappingLabels.uid in labels || mappingLabels.gid in labels;
 }
 
-function pathsOf(option: string): string[] {
-  const prefix = pathOptions.find((name) => option.startsWith(name));
-  return prefix === undefined ? [] : option.slice(prefix.length).split(":");
-}
-
-function rewriteOption(option: string, through: (path: string) => string): string {
-  const prefix = pathOptions.find((name) => option.startsWith(name));
-  return prefix === undefined ? option : prefix + pathsOf(option).map(through).join(":");
+/** The directory that an active snapshot's own files are in, of the mounts that `prepare` or `mounts` gave. */
+export function upperDirectory(mounts: readonly Mount[]): string {
+  const [mount] = mounts;
+  const upper = mount?.type === "bind" ? mount.source : mount?.options.flatMap(upperOf)[0];
+  if (mounts.length === 1 && upper !== undefined && upper !== "") return upper;
+  throw new DomainError("internal", `no directory to write to in ${mounts.length} mounts of a snapshot`);
 }
 
 /**
  * The same filesystem, read-only: the upper directory of an overlay becomes its topmost lower one, so that it may
- * be mounted while a sandbox still writes to it.
+ * be mounted a second time.
  */
 export function readOnlyMounts(mounts: readonly Mount[]): Mount[] {
-  return mounts.map((mount) => ({
-    ...mount,
-    options: mount.type === "overlay" ? lowersOnly(mount.options) : bindReadOnly(mount.options),
-  }));
+  return mounts.map((mount) => {
+    const isOverlay = mount.type === "overlay";
+    return { ...mount, options: isOverlay ? lowersOnly(mount.options) : bindReadOnly(mount.options) };
+  });
 }
 
 function bindReadOnly(options: readonly string[]): string[] {
@@ -97,8 +58,13 @@ function bindReadOnly(options: readonly string[]): string[] {
 }
 
 function lowersOnly(options: readonly string[]): string[] {
-  const uppers = options.filter((option) => option.startsWith("upperdir=")).flatMap(pathsOf);
-  const lowers = options.filter((option) => option.startsWith("lowerdir=")).flatMap(pathsOf);
-  const others = options.filter((option) => !pathOptions.some((name) => option.startsWith(name)));
-  return [...others, `lowerdir=${[...uppers, ...lowers].join(":")}`];
+  const lowers = options.flatMap((option) => after(option, "lowerdir="));
+  const others = options.filter((option) => !/^(lower|upper|work)dir=/.test(option));
+  return [...others, `lowerdir=${[...options.flatMap(upperOf), ...lowers].join(":")}`];
+}
+
+const upperOf = (option: string) => after(option, "upperdir=");
+
+function after(option: string, prefix: string): string[] {
+  return option.startsWith(prefix) ? [option.slice(prefix.length)] : [];
 }

@@ -1,0 +1,43 @@
+import { status } from "@grpc/grpc-js";
+import { expect, test } from "vitest";
+import { DomainError } from "../lib/errors.js";
+import { attemptRemoval, cannot, containerdError } from "./errors.js";
+
+const report = (code: status, details: string) =>
+  Object.assign(new Error(`${code} ${details}`), { code, details });
+
+test.each([
+  [status.NOT_FOUND, 'image "x": not found', "not_found"],
+  [status.ALREADY_EXISTS, "snapshot s", "already_exists"],
+  [status.UNKNOWN, "runc said no", "internal"],
+  [status.UNKNOWN, "write /x: no space left on device: unknown", "resource_exhausted"],
+  [status.ABORTED, "locked", "failed_precondition"],
+  [status.UNAVAILABLE, "No connection established", "unavailable"],
+  [status.DEADLINE_EXCEEDED, "", "deadline_exceeded"],
+] as const)("status %d (%s) is %s", (code, details, expected) => {
+  const error = containerdError(report(code, details), "a.B/C");
+  expect(error).toMatchObject({ code: expected, message: details === "" ? "a.B/C" : details });
+});
+
+test("says what could not be done and keeps code and hint", () => {
+  const error = cannot(
+    "prepare snapshot s1",
+    new DomainError("unavailable", "no answer", { hint: "start it" }),
+  );
+  expect(error).toMatchObject({
+    code: "unavailable",
+    message: "cannot prepare snapshot s1: no answer",
+    hint: "start it",
+  });
+});
+
+test("a removal of what is gone succeeds, any other failure does not", async () => {
+  await attemptRemoval("remove x", () => Promise.reject(new DomainError("not_found", "x")));
+  const refused = attemptRemoval("remove x", () =>
+    Promise.reject(new DomainError("failed_precondition", "has children")),
+  );
+  await expect(refused).rejects.toMatchObject({
+    code: "failed_precondition",
+    message: "cannot remove x: has children",
+  });
+});
