@@ -24,16 +24,20 @@ import {
   userRequest,
 } from "./requests.js";
 
-export function guestInfo(address: GuestAddress, signal: AbortSignal): Promise<GuestInfo> {
+export async function guestInfo(address: GuestAddress, signal: AbortSignal): Promise<GuestInfo> {
   return callOnce(address, { request: infoRequest(), what: "cannot ask the guest" }, readInfo, signal);
 }
 
-export function guestUsage(address: GuestAddress, signal: AbortSignal): Promise<GuestUsage> {
+export async function guestUsage(address: GuestAddress, signal: AbortSignal): Promise<GuestUsage> {
   return callOnce(address, { request: usageRequest(), what: "cannot read usage" }, readUsage, signal);
 }
 
 /** Looks a user up in the sandbox's own files; `not_found` if it is in none and no number. */
-export function lookUpUser(address: GuestAddress, user: string, signal: AbortSignal): Promise<GuestUser> {
+export async function lookUpUser(
+  address: GuestAddress,
+  user: string,
+  signal: AbortSignal,
+): Promise<GuestUser> {
   const what = `cannot look up user ${JSON.stringify(user).slice(0, 80)}`;
   return callOnce(address, { request: userRequest(user), what }, readUser, signal);
 }
@@ -42,7 +46,7 @@ export function lookUpUser(address: GuestAddress, user: string, signal: AbortSig
  * Makes the guest ready for a dump: it closes every other connection, and holds the output of processes that had
  * a reader until somebody attaches, `release`, `setIdentity`, or `holdMs` (at most 60,000) of running time.
  */
-export function quiesce(
+export async function quiesce(
   address: GuestAddress,
   options: { readonly holdMs: number },
   signal: AbortSignal,
@@ -54,12 +58,12 @@ export function quiesce(
   return callOnce(address, operation, readQuiesced, signal);
 }
 
-export function release(address: GuestAddress, signal: AbortSignal): Promise<void> {
+export async function release(address: GuestAddress, signal: AbortSignal): Promise<void> {
   return callOnce(address, { request: releaseRequest(), what: "cannot release the guest" }, nothing, signal);
 }
 
 /** Gives a clone what is its own, and lifts all holds. Returns what could not be written, on a read-only root say. */
-export function setIdentity(
+export async function setIdentity(
   address: GuestAddress,
   identity: IdentityRequest,
   signal: AbortSignal,
@@ -69,7 +73,7 @@ export function setIdentity(
 }
 
 /** Ends everything in the sandbox: SIGTERM now, SIGKILL after `graceMs` (at most 60,000). Returns at once. */
-export function shutDown(
+export async function shutDown(
   address: GuestAddress,
   options: { readonly graceMs: number },
   signal: AbortSignal,

@@ -28,7 +28,7 @@ function work<T>(
   return callOnce(address, operation, read, signal, address.workMs);
 }
 
-export function stat(
+export async function stat(
   address: GuestAddress,
   file: FilePath,
   options: { readonly follow?: boolean },
@@ -42,7 +42,7 @@ export function stat(
 }
 
 /** With `parents` a directory that is there already is a success. `mode` is less the umask 022; default 0777. */
-export function makeDirectory(
+export async function makeDirectory(
   address: GuestAddress,
   file: FilePath,
   options: { readonly parents?: boolean; readonly mode?: number },
@@ -53,7 +53,7 @@ export function makeDirectory(
 }
 
 /** Renames within one file system. Without `replace` an existing `to` is `already_exists`. */
-export function rename(
+export async function rename(
   address: GuestAddress,
   file: FilePath & { readonly to: string },
   options: { readonly replace?: boolean; readonly parents?: boolean },
@@ -65,7 +65,7 @@ export function rename(
 }
 
 /** Never follows a link. Returns how many names are gone. Big trees are bounded by the signal alone. */
-export function remove(
+export async function remove(
   address: GuestAddress,
   file: FilePath,
   options: { readonly recursive?: boolean; readonly missingOk?: boolean },
@@ -77,7 +77,7 @@ export function remove(
   return callOnce(address, operation, (reader) => reader.u64(), signal, withinMs);
 }
 
-export function changeMode(
+export async function changeMode(
   address: GuestAddress,
   file: FilePath,
   mode: number,
@@ -87,7 +87,7 @@ export function changeMode(
   return work(address, operation, readEntry, signal);
 }
 
-export function changeOwner(
+export async function changeOwner(
   address: GuestAddress,
   file: FilePath,
   options: { readonly uid?: number; readonly gid?: number; readonly follow?: boolean },
@@ -97,7 +97,7 @@ export function changeOwner(
   return work(address, { request, what: `cannot change the owner of ${shown(file)}` }, readEntry, signal);
 }
 
-export function makeSymlink(
+export async function makeSymlink(
   address: GuestAddress,
   file: FilePath & { readonly target: string },
   signal: AbortSignal,
@@ -106,7 +106,11 @@ export function makeSymlink(
   return work(address, { request, what: `cannot make symbolic link ${shown(file)}` }, readEntry, signal);
 }
 
-export function readSymlink(address: GuestAddress, file: FilePath, signal: AbortSignal): Promise<string> {
+export async function readSymlink(
+  address: GuestAddress,
+  file: FilePath,
+  signal: AbortSignal,
+): Promise<string> {
   const operation = { request: readlinkRequest(file), what: `cannot read symbolic link ${shown(file)}` };
   return work(address, operation, (reader) => reader.str(), signal);
 }

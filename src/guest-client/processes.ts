@@ -59,7 +59,7 @@ function checkCount<T>(found: T[], count: number): T[] {
 }
 
 /** Sends a signal to a process, or to its whole group; signal 0 only checks that it is there. */
-export function signalProcess(
+export async function signalProcess(
   address: GuestAddress,
   target: ProcessTarget,
   options: { readonly signo: number; readonly group: boolean },
@@ -70,7 +70,7 @@ export function signalProcess(
 }
 
 /** Changes the size of a process's terminal. */
-export function resizeTerminal(
+export async function resizeTerminal(
   address: GuestAddress,
   target: ProcessTarget,
   size: TerminalSize,
@@ -114,7 +114,7 @@ export async function waitForExit(
 }
 
 /** Drops an exited process and what is kept of its output. */
-export function forgetProcess(
+export async function forgetProcess(
   address: GuestAddress,
   target: ProcessTarget,
   signal: AbortSignal,

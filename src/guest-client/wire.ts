@@ -39,8 +39,10 @@ export function createFieldWriter(): FieldWriter {
       return number(8, (part) => part.writeBigUInt64LE(big));
     },
     str(value) {
-      if (value.includes("\0"))
-        throw new DomainError("invalid_argument", "a string with a NUL character in it");
+      if (value.includes("\0")) {
+        const shown = JSON.stringify(value.slice(0, 80));
+        throw new DomainError("invalid_argument", `${shown} has a NUL character in it`);
+      }
       return writer.bytes(Buffer.from(value, "utf8"));
     },
     bytes(value) {

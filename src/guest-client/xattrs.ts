@@ -22,7 +22,7 @@ export interface FollowOption {
 }
 
 /** `not_found` if the file has no such attribute. */
-export function getXattr(
+export async function getXattr(
   address: GuestAddress,
   file: FileXattr,
   options: FollowOption,
@@ -34,7 +34,7 @@ export function getXattr(
 }
 
 /** Values have at most 65,536 bytes. */
-export function setXattr(
+export async function setXattr(
   address: GuestAddress,
   file: FileXattr & { readonly value: Uint8Array },
   options: XattrSetOptions,
@@ -45,7 +45,7 @@ export function setXattr(
   return callOnce(address, operation, nothing, signal, address.workMs);
 }
 
-export function listXattrs(
+export async function listXattrs(
   address: GuestAddress,
   file: FilePath,
   options: FollowOption,
@@ -56,7 +56,7 @@ export function listXattrs(
   return callOnce(address, operation, (reader) => reader.list(), signal, address.workMs);
 }
 
-export function removeXattr(
+export async function removeXattr(
   address: GuestAddress,
   file: FileXattr,
   options: FollowOption,
