@@ -13,7 +13,7 @@ const entriesPerMessage = 256;
 
 export function fileNames({
   node,
-}: ApiDeps): Pick<FileHandlers, "stat" | "list" | "makeDir" | "rename" | "remove"> {
+}: ApiDeps): Pick<FileHandlers, "stat" | "list" | "makeDir" | "rename" | "remove" | "symlink"> {
   const { files } = node;
   return {
     async stat(request, { signal }) {
@@ -38,6 +38,10 @@ export function fileNames({
     },
     async remove(request, { signal }) {
       await files.remove(parseFileRef(request), { recursive: request.recursive }, signal);
+      return {};
+    },
+    async symlink(request, { signal }) {
+      await files.symlink(parseFileRef(request), parsePath(request.target, "target"), signal);
       return {};
     },
   };

@@ -42,5 +42,6 @@ export interface Files {
   makeDir(ref: FileRef, options: { readonly parents: boolean; readonly mode: number }, signal: AbortSignal): Promise<void>;
   rename(ref: FileRef, to: string, signal: AbortSignal): Promise<void>;
   remove(ref: FileRef, options: { readonly recursive: boolean }, signal: AbortSignal): Promise<void>;
+  symlink(ref: FileRef, target: string, signal: AbortSignal): Promise<void>;
   watch(ref: FileRef, options: { readonly recursive: boolean }, signal: AbortSignal): AsyncIterable<FileChange>;
 }
