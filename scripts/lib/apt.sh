@@ -32,6 +32,7 @@ source_keyring() {
 
 # private_apt DIR SUITE: makes DIR a private apt root for one suite and prints the config file to use as APT_CONFIG.
 # The suite's Release file may be past its Valid-Until on a mirror; its signature is still checked.
+# It can only download: with the machine's dpkg, an install from a newer suite would replace its libc.
 private_apt() {
   local dir=$1 suite=$2 uri keyring
   read -r uri keyring < <(machine_source)
@@ -53,6 +54,8 @@ Acquire::Retries "3";
 APT::Install-Recommends "false";
 APT::Sandbox::User "root";
 APT::Keep-Downloaded-Packages "true";
+APT::Get::Download-Only "true";
+Dir::Bin::dpkg "/bin/false";
 CONF
   printf '%s\n' "$dir/apt.conf"
 }
