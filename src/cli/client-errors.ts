@@ -1,0 +1,71 @@
+/** gRPC statuses back to domain errors. */
+import { type Metadata, type StatusObject, status } from "@grpc/grpc-js";
+import { DomainError, type ErrorCode, errorCodes } from "../lib/errors.js";
+import { messageBytesMax } from "../lib/grpc.js";
+
+export interface CallFacts {
+  readonly socketPath: string;
+  readonly timeoutMs: number;
+}
+
+const codeOfStatus: Readonly<Partial<Record<status, ErrorCode>>> = {
+  [status.INVALID_ARGUMENT]: "invalid_argument",
+  [status.NOT_FOUND]: "not_found",
+  [status.ALREADY_EXISTS]: "already_exists",
+  [status.FAILED_PRECONDITION]: "failed_precondition",
+  [status.RESOURCE_EXHAUSTED]: "resource_exhausted",
+  [status.UNAVAILABLE]: "unavailable",
+  [status.DEADLINE_EXCEEDED]: "deadline_exceeded",
+  [status.CANCELLED]: "cancelled",
+};
+
+/** Prefers what the agent said in its own words; else explains what gRPC ran into. */
+export function errorFromStatus(error: unknown, facts: CallFacts): DomainError {
+  if (error instanceof DomainError) return error;
+  if (!isStatus(error)) return new DomainError("internal", String(error), { cause: error });
+  const said = stringOf(error.metadata, "ramet-code");
+  const code = errorCodes.find((candidate) => candidate === said);
+  if (code !== undefined) {
+    const hint = stringOf(error.metadata, "ramet-hint-bin");
+    return new DomainError(code, error.details, { cause: error, ...(hint === undefined ? {} : { hint }) });
+  }
+  return explain(error, facts);
+}
+
+function explain(error: StatusObject, { socketPath, timeoutMs }: CallFacts): DomainError {
+  const tooLarge = /larger than max \((\d+) vs\.? (\d+)\)/.exec(error.details);
+  if (tooLarge !== null)
+    return new DomainError(
+      "invalid_argument",
+      `a message of ${tooLarge[1]} bytes is more than the API takes (${messageBytesMax} bytes)`,
+      { cause: error, hint: "write large input to a file in the sandbox, or send it on stdin" },
+    );
+  if (error.code === status.DEADLINE_EXCEEDED)
+    return new DomainError("deadline_exceeded", `the agent did not finish within ${timeoutMs / 1000} s`, {
+      cause: error,
+      hint: "give it longer with --timeout; 0 means no limit",
+    });
+  if (error.code === status.UNAVAILABLE)
+    return new DomainError("unavailable", `lost the connection to the agent at ${socketPath}`, {
+      cause: error,
+      hint: "see whether it runs, and its log; what was acknowledged is safe",
+    });
+  if (error.code === status.UNIMPLEMENTED)
+    return new DomainError(
+      "failed_precondition",
+      `the agent does not know this operation: ${error.details}`,
+      {
+        cause: error,
+        hint: "agent and ramet are of different versions: compare them with `ramet version`",
+      },
+    );
+  return new DomainError(codeOfStatus[error.code] ?? "internal", error.details, { cause: error });
+}
+
+function isStatus(error: unknown): error is StatusObject {
+  return error instanceof Error && "code" in error && "details" in error && "metadata" in error;
+}
+
+function stringOf(metadata: Metadata, key: string): string | undefined {
+  return metadata.get(key)[0]?.toString();
+}

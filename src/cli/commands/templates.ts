@@ -1,0 +1,126 @@
+import type { Command } from "commander";
+import type { BuildTemplateResponse } from "../../gen/ramet/v1/template_pb.js";
+import { collectPairs, parseDuration } from "../arguments.js";
+import { type LimitOptions, limitsInit, withLimitOptions } from "../create-request.js";
+import { forEachRef } from "../each.js";
+import { formatAge, formatBytes } from "../format.js";
+import { type Cli, group, leaf, type Session } from "../session.js";
+import { templateView } from "../views.js";
+
+export function templateCommand(cli: Cli): Command {
+  return group("template", "Templates: build, list, inspect, remove", [
+    buildCommand(cli),
+    listCommand(cli),
+    inspectCommand(cli),
+    removeCommand(cli),
+  ]);
+}
+
+interface BuildOptions extends LimitOptions {
+  readonly image: string;
+  readonly start?: string;
+  readonly ready?: string;
+  readonly readyTimeout?: number;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly user?: string;
+  readonly workdir?: string;
+  readonly allowPrivilegeEscalation?: boolean;
+  readonly replace?: boolean;
+}
+
+function buildCommand(cli: Cli): Command {
+  const command = leaf(
+    "build",
+    "Start an image, wait until it is ready, and keep that instant to create from",
+    [
+      "template build python --image debian-python",
+      "template build web --image my-web --start 'python3 -m http.server 8000' --ready 'curl -s localhost:8000'",
+    ],
+  )
+    .argument("<name>", "name of the template: a-z, 0-9, '.', '_', '-'")
+    .requiredOption("--image <image>", "image to start from")
+    .option("--start <command>", "shell command to start, and to keep running (default: none)")
+    .option("--ready <command>", "shell command tried every 200 ms until it exits 0 (default: none)")
+    .option(
+      "--ready-timeout <duration>",
+      "how long it may take to get ready (default: 60s, at most 1h)",
+      parseDuration,
+    )
+    .option("-e, --env <key=value>", "an environment variable (may be repeated)", collectPairs(cli.io.env))
+    .option("-u, --user <user>", "default user of processes (default: the image's)")
+    .option("-w, --workdir <path>", "default working directory (default: the image's)")
+    .option("--allow-privilege-escalation", "let a setuid sudo work inside")
+    .option("--replace", "replace a template of that name");
+  return withLimitOptions(command).action(cli.action(build));
+}
+
+async function build(session: Session, name: string, options: BuildOptions): Promise<void> {
+  const { image, start = "", ready = "", readyTimeout = 0, env = {}, user = "", workdir = "" } = options;
+  const { allowPrivilegeEscalation = false, replace = false } = options;
+  const request = {
+    ...{ name, image, startCommand: start, readyCommand: ready, readyTimeoutMs: readyTimeout },
+    ...{ env, user, cwd: workdir, allowPrivilegeEscalation, replace },
+    ...limitsInit(options),
+  };
+  const { out, streamOptions } = session;
+  const { templates } = await session.api();
+  let built: BuildTemplateResponse["template"];
+  {
+    using progress = out.progress();
+    for await (const { step, message, template } of templates.build(request, streamOptions)) {
+      progress.show({ label: message === "" ? step : `${step}: ${message}` });
+      built = template ?? built;
+    }
+  }
+  await out.document(
+    "template",
+    templateView(built),
+    (it) => `${it.name}  ${formatBytes(it.memoryBytes)} of memory`,
+  );
+}
+
+function listCommand(cli: Cli): Command {
+  return leaf("ls", "List templates", ["template ls"])
+    .alias("list")
+    .action(
+      cli.action(async ({ api, out, signal }) => {
+        const { templates } = await (await api()).templates.list({}, { signal });
+        const head = ["NAME", "STATUS", "IMAGE", "MEMORY", "CREATED"];
+        await out.document("template", templates.map(templateView), (views) => {
+          const rows = views.map(({ name, status, image, memoryBytes, createdAt }) => [
+            name,
+            status,
+            image,
+            formatBytes(memoryBytes),
+            formatAge(new Date(createdAt), new Date()),
+          ]);
+          return out.table(head, rows);
+        });
+      }),
+    );
+}
+
+function inspectCommand(cli: Cli): Command {
+  return leaf("inspect", "Print all that is known about a template, as JSON", ["template inspect python"])
+    .argument("<template>", "name of the template")
+    .action(
+      cli.action(async ({ api, out, signal }, name: string) => {
+        const { template } = await (await api()).templates.get({ name }, { signal });
+        await out.inspection("template", templateView(template));
+      }),
+    );
+}
+
+function removeCommand(cli: Cli): Command {
+  return leaf("rm", "Remove templates; sandboxes made from them live on", ["template rm python"])
+    .argument("<template...>", "names of the templates")
+    .action(
+      cli.action(async (session, names: string[]) => {
+        const { templates } = await session.api();
+        return await forEachRef(session, names, async (name) => {
+          await templates.delete({ name }, { signal: session.signal });
+          return { text: name };
+        });
+      }),
+    );
+}

@@ -1,0 +1,42 @@
+/** Items from event listeners to one reader, in order. */
+export interface Queue<T> extends AsyncIterable<T> {
+  readonly size: number;
+  push(item: T): void;
+  end(): void;
+}
+
+/** `onTaken` is told after each item that the reader took, so that a source can go on. */
+export function createQueue<T>(onTaken: () => void = () => {}): Queue<T> {
+  const items: T[] = [];
+  let isEnded = false;
+  let wake = () => {};
+  return {
+    get size() {
+      return items.length;
+    },
+    push(item) {
+      if (isEnded) return;
+      items.push(item);
+      wake();
+    },
+    end() {
+      isEnded = true;
+      wake();
+    },
+    async *[Symbol.asyncIterator]() {
+      for (;;) {
+        const item = items.shift();
+        if (item !== undefined) {
+          yield item;
+          onTaken();
+        } else if (isEnded) {
+          return;
+        } else {
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+          });
+        }
+      }
+    },
+  };
+}
