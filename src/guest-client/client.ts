@@ -8,6 +8,7 @@ import * as control from "./control.js";
 import { dial } from "./dial.js";
 import * as streams from "./file-streams.js";
 import * as files from "./files.js";
+import { sendInput } from "./input.js";
 import * as processes from "./processes.js";
 import { attachProcess, spawnProcess, startProcess } from "./spawn.js";
 import * as xattrs from "./xattrs.js";
@@ -46,6 +47,7 @@ export function connectGuest(options: GuestOptions) {
     signal: bind(address, processes.signalProcess),
     resize: bind(address, processes.resizeTerminal),
     writeInput: bind(address, processes.writeInput),
+    sendInput: bind(address, sendInput),
     waitForExit: bind(address, processes.waitForExit),
     forget: bind(address, processes.forgetProcess),
     dial: bind(address, dial),
