@@ -6,7 +6,7 @@ import type { ApiDeps } from "./deps.js";
 import { parseCount, parseRef } from "./parse.js";
 
 const graceMsDefault = 10_000;
-const graceMsMax = 600_000;
+const graceMsMax = 60_000;
 
 type Moves = Pick<Handlers<typeof SandboxService>, "pause" | "resume" | "stop" | "delete">;
 
