@@ -1,0 +1,99 @@
+/** What is to be done about one recorded sandbox, given what is found of it. Pure. */
+import type { ObservedTask } from "./observed.js";
+import type { OperationKind } from "./operation.js";
+import type { Step } from "./recovery-step.js";
+import type { Sandbox, SandboxId } from "./sandbox.js";
+import type { SandboxState } from "./state.js";
+
+/** One sandbox's part of what a start found. */
+export interface Findings {
+  readonly task?: ObservedTask;
+  readonly hasContainer: boolean;
+  readonly hasSnapshot: boolean;
+  /** Of the checkpoint that its state names: record and files are there. */
+  readonly hasCheckpoint: boolean;
+  /** Operations on it that were cut short. */
+  readonly operations: ReadonlySet<OperationKind>;
+}
+
+/** Undefined when everything is as it should be. */
+export function planSandbox(sandbox: Sandbox, findings: Findings): Step | undefined {
+  const { id, state } = sandbox;
+  if (findings.operations.has("delete")) return { action: "finishDelete", id };
+  switch (state.status) {
+    case "creating":
+      return { action: "rollBackCreate", id };
+    case "running":
+      // The guest that was asked to end takes no new processes any more.
+      if (findings.operations.has("stop")) return { action: "finishStop", id };
+      return planLive(id, state, findings.task);
+    case "checkpointing":
+    case "pausing":
+      return planLive(id, state, findings.task);
+    case "paused":
+      return planPaused(id, findings);
+    case "resuming":
+      return planResuming(id, state.checkpoint, findings);
+    case "stopping":
+      return { action: "finishStop", id };
+    case "stopped":
+    case "failed":
+      return findings.hasContainer || findings.task !== undefined
+        ? { action: "removeOrphanContainer", id }
+        : undefined;
+  }
+}
+
+type LiveState = Extract<SandboxState, { pid: number }>;
+
+/** A frozen one is thawed whatever froze it: a pause that counts has been recorded as paused. */
+function planLive(id: SandboxId, { pid, pidStart }: LiveState, task: ObservedTask | undefined): Step {
+  const failed = (reason: string): Step => ({ action: "markFailed", id, reason });
+  if (task === undefined) {
+    return failed(
+      "its processes are gone: the machine or containerd was restarted, or something killed them",
+    );
+  }
+  if (hasEnded(task)) return { action: "markStopped", id, exitCode: task.exitCode };
+  if (task.pid !== pid || task.pidStart !== pidStart) {
+    return failed(`process ${task.pid} is in the place of its own, ${pid}`);
+  }
+  switch (task.status) {
+    case "running":
+      return { action: "adopt", id, pid, pidStart };
+    case "paused":
+    case "pausing":
+      return { action: "thaw", id, pid, pidStart };
+    default:
+      return failed(`containerd has lost track of it: its task is ${task.status}`);
+  }
+}
+
+// A task whose process has gone ended, even if its shim did not live to say so.
+function hasEnded(task: ObservedTask): boolean {
+  return task.status === "stopped" || task.pidStart === undefined;
+}
+
+function planPaused(id: SandboxId, findings: Findings): Step | undefined {
+  const lost = whatIsLost(findings);
+  if (lost !== undefined) return { action: "markFailed", id, reason: lost };
+  if (findings.hasContainer || findings.task !== undefined) return { action: "finishPause", id };
+  return undefined;
+}
+
+function planResuming(id: SandboxId, checkpoint: string, findings: Findings): Step {
+  const { task } = findings;
+  // Once its processes ran, the layer has moved on from the checkpoint: there is only the way forward.
+  if (task?.status === "running" && task.pidStart !== undefined) {
+    return { action: "finishResume", id, pid: task.pid, pidStart: task.pidStart, checkpoint };
+  }
+  const lost = whatIsLost(findings);
+  if (lost !== undefined) return { action: "markFailed", id, reason: lost };
+  return { action: "rollBackResume", id, checkpoint };
+}
+
+function whatIsLost({ hasCheckpoint, hasSnapshot }: Findings): string | undefined {
+  if (!hasCheckpoint) return "the checkpoint that held its memory is gone";
+  if (!hasSnapshot) return "its filesystem layer is gone";
+  return undefined;
+}
