@@ -11,6 +11,7 @@ test.each([
   [status.ALREADY_EXISTS, "snapshot s", "already_exists"],
   [status.UNKNOWN, "runc said no", "internal"],
   [status.UNKNOWN, "write /x: no space left on device: unknown", "resource_exhausted"],
+  [status.UNKNOWN, "cannot delete a running process: unknown", "failed_precondition"],
   [status.ABORTED, "locked", "failed_precondition"],
   [status.UNAVAILABLE, "No connection established", "unavailable"],
   [status.DEADLINE_EXCEEDED, "", "deadline_exceeded"],

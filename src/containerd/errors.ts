@@ -39,9 +39,13 @@ function isReport(error: unknown): error is Report {
   );
 }
 
+/** The runc shim's refusals in the wrong state; containerd passes them on unclassified. */
+const wrongState = /cannot [\w ]+ an? (created|running|paused|stopped|deleted) (process|container|state)/;
+
 function codeOf({ code, details }: Report): ErrorCode {
   if (details.includes("no space left on device") || details.includes("disk quota exceeded"))
     return "resource_exhausted";
+  if (code === status.UNKNOWN && wrongState.test(details)) return "failed_precondition";
   const name = status[code] as FailureStatus | undefined;
   return name === undefined ? "internal" : errorCodeOf[name];
 }

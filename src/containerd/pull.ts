@@ -7,6 +7,7 @@ import {
   OCIRegistrySchema,
 } from "../gen/containerd/types/transfer/registry_pb.js";
 import type { Image } from "../image/image.js";
+import { DomainError, type ErrorCode, toDomainError } from "../lib/errors.js";
 import type { Connection } from "./connection.js";
 import { packAny, unpackAny } from "./convert.js";
 import { cannot } from "./errors.js";
@@ -46,8 +47,33 @@ export async function pullImage(
   try {
     return await withLease(connection, (leased) => pullLeased(leased, { ...request, name }, signal), signal);
   } catch (err) {
-    throw cannot(`pull ${name}`, err);
+    throw cannot(`pull ${name}`, blameRegistry(toDomainError(err)));
   }
+}
+
+const registryFaults: ReadonlyArray<{ pattern: RegExp; code: ErrorCode; hint: string }> = [
+  {
+    pattern: /\b40[13]\b|unauthorized|forbidden|authorization failed|access denied/i,
+    code: "failed_precondition",
+    hint: "give credentials that may read this repository",
+  },
+  {
+    pattern: /server gave HTTP response to HTTPS client|tls: /,
+    code: "failed_precondition",
+    hint: "the registry's TLS does not work from here; for one without TLS ask for plain HTTP",
+  },
+  {
+    pattern: /dial tcp|no such host|connection (refused|reset)|timeout|\b(429|50[0234])\b/i,
+    code: "unavailable",
+    hint: "check the registry's name and that this machine reaches it",
+  },
+];
+
+/** containerd reports what registries and networks do as unclassified. */
+export function blameRegistry(error: DomainError): DomainError {
+  if (error.code !== "internal") return error;
+  const fault = registryFaults.find(({ pattern }) => pattern.test(error.message));
+  return fault === undefined ? error : new DomainError(fault.code, error.message, { cause: error, hint: fault.hint });
 }
 
 type NamedPull = PullRequest & { readonly platform: Platform; readonly name: string };
