@@ -6,18 +6,23 @@
 machine_source() {
   local codename uri='' entry='' keyring=''
   codename=$(. /etc/os-release && printf '%s' "${VERSION_CODENAME:-}")
-  if [ -n "${RAMET_MIRROR:-}" ]; then
-    uri=$RAMET_MIRROR
-  else
-    # shellcheck disable=SC2016 # $(…) are apt's own placeholders
-    IFS='|' read -r uri entry < <(apt-get indextargets \
-      --format '$(RELEASE)/$(COMPONENT)|$(REPO_URI)|$(SOURCESENTRY)' 'Created-By: Packages' |
-      sed -n "s/^$codename\/main|//p" | head -n 1) || true
+  uri=${RAMET_MIRROR:-}
+  if [ -z "$uri" ]; then
+    # apt knows a source's release only once its index has been fetched.
+    [ -n "$(release_sources "$codename")" ] || apt-get -q update >&2
+    IFS='|' read -r uri entry < <(release_sources "$codename") || true
   fi
   [ -n "$uri" ] || fail "no source of Debian $codename/main among this machine's apt sources" \
     'add one to /etc/apt/sources.list.d, or set RAMET_MIRROR to the URI of a Debian mirror'
   [ -z "$entry" ] || keyring=$(source_keyring "${entry%:*}" "${uri%/}")
   printf '%s %s\n' "$uri" "${keyring:-/usr/share/keyrings/debian-archive-keyring.gpg}"
+}
+
+# release_sources CODENAME: prints "URI|SOURCE_FILE:N" for each of the machine's sources of a release's main part.
+release_sources() {
+  # shellcheck disable=SC2016 # $(…) are apt's own placeholders
+  apt-get indextargets --format '$(RELEASE)/$(COMPONENT)|$(REPO_URI)|$(SOURCESENTRY)' 'Created-By: Packages' |
+    sed -n "s/^$1\/main|//p"
 }
 
 # source_keyring FILE URI: the Signed-By path that an apt source file gives for a URI; may be empty.
