@@ -190,7 +190,8 @@ async function* requestsOf(
   call: ServerReadableStream<object, object> | ServerDuplexStream<object, object>,
 ): AsyncGenerator<object> {
   try {
-    for await (const message of call) yield message as object;
+    // The iterator of a duplex stream would by default destroy its answering half as well.
+    for await (const message of call.iterator({ destroyOnReturn: false })) yield message as object;
   } catch (error) {
     if (!call.cancelled) throw error;
   }

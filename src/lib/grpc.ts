@@ -2,6 +2,7 @@
  * Typed gRPC calls: service descriptors of @bufbuild/protobuf carried by @grpc/grpc-js.
  * The serving half is in grpc-server.ts.
  */
+import type { Readable } from "node:stream";
 import {
   create,
   type DescMessage,
@@ -25,6 +26,7 @@ import {
   Metadata,
 } from "@grpc/grpc-js";
 import { DomainError } from "./errors.js";
+import { sendAll } from "./grpc-send.js";
 
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
@@ -224,13 +226,13 @@ async function* serverStream(
 }
 
 async function* responses(
-  call: Cancellable & AsyncIterable<unknown> & { on(event: "error", listener: () => void): unknown },
+  call: Cancellable & Readable,
   start: CallStart,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<object> {
   const release = cancelOnAbort(call, signal);
   try {
-    for await (const message of call) yield message as object;
+    for await (const message of call.iterator({ destroyOnReturn: false })) yield message as object;
   } catch (err) {
     throw failure(err, start, signal);
   } finally {
@@ -288,7 +290,7 @@ async function* bidiStream(
     grpcOptions(options.timeoutMs),
   );
   let sendError: unknown;
-  const sending = sendAll(call, requests).catch((err: unknown) => {
+  void sendAll(call, requests).catch((err: unknown) => {
     sendError = err;
     call.cancel();
   });
@@ -296,43 +298,5 @@ async function* bidiStream(
     yield* responses(call, start, options.signal);
   } catch (err) {
     throw sendError ?? err;
-  } finally {
-    void sending;
   }
-}
-
-/** What the pump needs from a grpc-js writable stream. */
-interface RequestSink {
-  write(message: object): boolean;
-  end(): void;
-  once(event: "drain" | "close" | "error" | "status", listener: () => void): unknown;
-  readonly destroyed?: boolean;
-}
-
-/** Writes every request with back pressure; stops, and closes the source, when the call is over. */
-async function sendAll(call: RequestSink, requests: AsyncIterable<object>): Promise<void> {
-  let isOver = false;
-  const over = new Promise<"over">((resolve) => {
-    const finish = () => {
-      isOver = true;
-      resolve("over");
-    };
-    for (const event of ["close", "error", "status"] as const) call.once(event, finish);
-  });
-  const source = requests[Symbol.asyncIterator]();
-  while (!isOver) {
-    const next = await Promise.race([source.next(), over]);
-    if (next === "over") break;
-    if (next.done === true) {
-      call.end();
-      return;
-    }
-    if (!call.write(next.value)) await Promise.race([drained(call), over]);
-  }
-  // A source that waits for something else may never answer; it is told, not waited for.
-  source.return?.().catch(() => {});
-}
-
-function drained(call: RequestSink): Promise<void> {
-  return new Promise((resolve) => call.once("drain", resolve));
 }
