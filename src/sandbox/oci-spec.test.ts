@@ -19,7 +19,6 @@ const placement: Placement = {
   uidBase: 100_000,
   idCount: 65_536,
   toolPath: "/usr/bin",
-  architecture: "x86_64",
 };
 const build = (over: Partial<SandboxSpec> = {}, at: Partial<Placement> = {}) =>
   buildOciSpec({ ...spec, ...over }, { ...placement, ...at });

@@ -4,7 +4,7 @@
  */
 import { childCapsMask, guestCapabilities } from "./capabilities.js";
 import type { Limits, SandboxSpec } from "./sandbox.js";
-import { type Architecture, type SeccompProfile, seccompProfile } from "./seccomp.js";
+import { type SeccompProfile, seccompProfile } from "./seccomp.js";
 
 /** Where a sandbox runs: what differs between a sandbox and its clones. */
 export interface Placement {
@@ -28,8 +28,6 @@ export interface Placement {
   readonly toolPath: string;
   /** Host directory with device nodes, bound at /dev. Default: a tmpfs, and one bind mount for each device. */
   readonly deviceDir?: string;
-  /** Default: this machine's. */
-  readonly architecture?: Architecture;
 }
 
 export interface OciMount {
@@ -109,7 +107,6 @@ const readonlyPaths = ["/proc/sys"];
 const loopbackScript = `read -r state; pid=\${state#*'"pid":'}; pid=\${pid%%[!0-9]*}
 exec nsenter --net="/proc/$pid/ns/net" ip link set lo up`;
 
-/** Pure but for the default of `architecture`. */
 export function buildOciSpec(spec: SandboxSpec, placement: Placement): OciSpec {
   const { id, uidBase, idCount, netnsPath } = placement;
   const mapping = [{ containerID: 0, hostID: uidBase, size: idCount }];
@@ -132,7 +129,7 @@ export function buildOciSpec(spec: SandboxSpec, placement: Placement): OciSpec {
       resources: resourcesOf(spec.limits),
       maskedPaths,
       readonlyPaths,
-      seccomp: seccompProfile(placement.architecture ?? hostArchitecture()),
+      seccomp: seccompProfile,
     },
   };
 }
@@ -202,8 +199,4 @@ function cpuOf(cpus: number) {
     period: cpuPeriodUs,
     shares: Math.max(2, Math.round(cpus * 1024)),
   };
-}
-
-function hostArchitecture(): Architecture {
-  return process.arch === "arm64" ? "aarch64" : "x86_64";
 }
