@@ -10,6 +10,8 @@
 #include "guest.h"
 
 #define REQUEST_DEADLINE_MS 10000
+#define LINGER_MS 2000
+#define ACCEPT_AT_ONCE 64
 
 static void conn_ready(void *owner, int which, short events);
 
@@ -28,6 +30,7 @@ static void conn_new(int fd) {
     guest.conn_count++;
     if (guest.conn_count + guest.helper_count > MAX_CONNECTIONS) {
         conn_fail(c, E_TOO_MANY, 0, "too many connections");
+        c->linger = false;
     }
 }
 
@@ -35,12 +38,17 @@ void conn_accept(void *owner, int which, short events) {
     (void)owner;
     (void)which;
     (void)events;
-    int fd = accept4(guest.listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd >= 0) {
-        conn_new(fd);
-    } else if (errno == EMFILE || errno == ENFILE) {
-        // Without a descriptor to accept with, the loop would spin on a ready listener.
-        usleep(1000);
+    for (int i = 0; i < ACCEPT_AT_ONCE; i++) {
+        int fd = accept4(guest.listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd >= 0) {
+            conn_new(fd);
+            continue;
+        }
+        if (errno == EMFILE || errno == ENFILE) {
+            // Without a descriptor to accept with, the loop would spin on a ready listener.
+            usleep(1000);
+        }
+        return;
     }
 }
 
@@ -88,6 +96,7 @@ void conn_done(struct conn *c) {
 
 void conn_fail(struct conn *c, uint16_t code, int err, const char *message) {
     frame_error(&c->out, code, err, message);
+    c->linger = true;
     conn_done(c);
 }
 
@@ -118,6 +127,18 @@ static void flush(struct conn *c) {
     }
 }
 
+// A host that is still sending would meet a broken pipe and might never read the error: its bytes are
+// taken and thrown away for a while.
+static void finish(struct conn *c) {
+    if (!c->linger || c->input_end) {
+        conn_drop(c, true);
+    } else if (!c->lingering) {
+        c->lingering = true;
+        c->deadline = now_ms() + LINGER_MS;
+        shutdown(c->fd, SHUT_WR);
+    }
+}
+
 // Produces and sends until the socket is full or there is nothing more to say for now.
 static void pump(struct conn *c) {
     while (!c->dead) {
@@ -136,7 +157,7 @@ static void pump(struct conn *c) {
         }
     }
     if (!c->dead && c->closing && buf_size(&c->out) == 0) {
-        conn_drop(c, true);
+        finish(c);
     }
 }
 
@@ -171,11 +192,15 @@ static void dispatch(struct conn *c) {
 }
 
 static bool wants_input(const struct conn *c) {
-    return !c->input_end && !c->parked && !c->closing && !c->dead;
+    bool open = c->closing ? c->lingering : !c->parked;
+    return open && !c->input_end && !c->dead;
 }
 
 static void receive(struct conn *c) {
     ssize_t n = recv(c->fd, scratch, sizeof scratch, MSG_DONTWAIT);
+    if (n > 0 && c->closing) {
+        return;
+    }
     if (n > 0) {
         buf_put(&c->in, scratch, (size_t)n);
         if (c->in.failed) {

@@ -89,13 +89,19 @@ static void without_trailing_slash(char *path) {
     }
 }
 
-void put_entry_of(struct files_context *ctx, const char *path, bool follow) {
+void reply_entry(struct files_context *ctx, const struct buf *before, const char *path, bool follow) {
     char shown[MAX_FULL_PATH];
     struct entry e = {.dir = AT_FDCWD, .name = path, .path = shown};
+    // Before the frame is begun: a failure has to be a frame of its own.
     if (fstatat(AT_FDCWD, path, &e.st, follow ? 0 : AT_SYMLINK_NOFOLLOW) != 0) {
         files_fail_errno(ctx, "stat");
     }
     strcpy(shown, path);
     without_trailing_slash(shown);
+    size_t mark = frame_begin(&ctx->out, FRAME_OK);
+    if (before != NULL) {
+        buf_put(&ctx->out, before->data, buf_size(before));
+    }
     put_entry(ctx, &e);
+    frame_end(&ctx->out, mark);
 }

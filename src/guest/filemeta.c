@@ -11,14 +11,8 @@
 
 #define RENAME_NOREPLACE_BIT 1u
 
-static void ok_with_entry(struct files_context *ctx, const char *path, bool follow) {
-    size_t mark = frame_begin(&ctx->out, FRAME_OK);
-    put_entry_of(ctx, path, follow);
-    frame_end(&ctx->out, mark);
-}
-
 void files_stat(struct files_context *ctx) {
-    ok_with_entry(ctx, ctx->path, (ctx->request->flags & FLAG_NOFOLLOW) == 0);
+    reply_entry(ctx, NULL, ctx->path, (ctx->request->flags & FLAG_NOFOLLOW) == 0);
 }
 
 // mkdir also answers for what is no directory: only a directory counts as already made.
@@ -71,10 +65,10 @@ void files_mkdir(struct files_context *ctx) {
         errno = err;
         files_fail_errno(ctx, "mkdir");
     }
-    size_t mark = frame_begin(&ctx->out, FRAME_OK);
-    put_u8(&ctx->out, created);
-    put_entry_of(ctx, ctx->path, true);
-    frame_end(&ctx->out, mark);
+    struct buf before = {0};
+    put_u8(&before, created);
+    reply_entry(ctx, &before, ctx->path, true);
+    buf_free(&before);
 }
 
 void files_rename(struct files_context *ctx) {
@@ -86,14 +80,14 @@ void files_rename(struct files_context *ctx) {
     if (syscall(SYS_renameat2, AT_FDCWD, ctx->path, AT_FDCWD, ctx->to, how) != 0) {
         files_fail_errno(ctx, "rename");
     }
-    ok_with_entry(ctx, ctx->to, false);
+    reply_entry(ctx, NULL, ctx->to, false);
 }
 
 void files_chmod(struct files_context *ctx) {
     if (chmod(ctx->path, ctx->request->mode) != 0) {
         files_fail_errno(ctx, "chmod");
     }
-    ok_with_entry(ctx, ctx->path, true);
+    reply_entry(ctx, NULL, ctx->path, true);
 }
 
 void files_chown(struct files_context *ctx) {
@@ -103,14 +97,14 @@ void files_chown(struct files_context *ctx) {
     if (fchownat(AT_FDCWD, ctx->path, q->uid, q->gid, how) != 0) {
         files_fail_errno(ctx, "chown");
     }
-    ok_with_entry(ctx, ctx->path, follow);
+    reply_entry(ctx, NULL, ctx->path, follow);
 }
 
 void files_symlink(struct files_context *ctx) {
     if (symlink(ctx->request->to, ctx->path) != 0) {
         files_fail_errno(ctx, "symlink");
     }
-    ok_with_entry(ctx, ctx->path, false);
+    reply_entry(ctx, NULL, ctx->path, false);
 }
 
 void files_readlink(struct files_context *ctx) {

@@ -41,7 +41,8 @@ struct entry {
     struct stat st;
 };
 void put_entry(struct files_context *ctx, const struct entry *e);
-void put_entry_of(struct files_context *ctx, const char *path, bool follow);
+// Replies OK with the fields in `before`, if any, and the entry at path.
+void reply_entry(struct files_context *ctx, const struct buf *before, const char *path, bool follow);
 uint8_t entry_type(mode_t mode);
 
 // The operations; each sends its replies through ctx.

@@ -53,8 +53,9 @@ struct conn {
     int fd;
     const struct role *role;
     struct buf in, out;
-    // parked: a frame waits for room and nothing more is read. closing: close once `out` is sent.
-    bool started, input_end, parked, closing, dead, raw;
+    // parked: a frame waits for room and nothing more is read. closing: close once `out` is sent, and with
+    // linger only when the host has closed too or some time has passed.
+    bool started, input_end, parked, closing, linger, lingering, dead, raw;
     int64_t deadline;
     // The request and the memory that its strings lie in.
     struct request request;

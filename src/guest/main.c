@@ -12,6 +12,8 @@
 
 #include "guest.h"
 
+// A full queue makes connect fail at once with EAGAIN, so it is longer than any burst.
+#define BACKLOG 4096
 #define DEFAULT_CHILD_CAPS 0xa80425fbu
 
 struct guest guest = {
@@ -129,7 +131,7 @@ static bool listen_on(const char *path) {
     mode_t before = umask(0177);
     bool bound = bind(fd, (struct sockaddr *)&address, sizeof address) == 0;
     umask(before);
-    if (!bound || listen(fd, 128) != 0) {
+    if (!bound || listen(fd, BACKLOG) != 0) {
         return false;
     }
     guest.listener = fd;

@@ -124,7 +124,10 @@ void proc_input_end(struct proc *p) {
 static void proc_ready(void *owner, int which, short events) {
     struct proc *p = owner;
     if (which == WHICH_ERROR) {
-        spawn_resolve(p);
+        // Reaping, earlier in the same round, may have settled it already.
+        if (p->error_pipe >= 0) {
+            spawn_resolve(p);
+        }
     } else if (which == WHICH_INPUT) {
         write_input(p);
     } else {
