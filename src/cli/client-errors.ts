@@ -33,11 +33,12 @@ export function errorFromStatus(error: unknown, facts: CallFacts): DomainError {
 }
 
 function explain(error: StatusObject, { socketPath, timeoutMs }: CallFacts): DomainError {
-  const tooLarge = /larger than max \((\d+) vs\.? (\d+)\)/.exec(error.details);
+  // grpc-js has several wordings of this, some without the size that was met.
+  const tooLarge = /larger than (?:max \((\d+) vs\.? )?\d+/.exec(error.details);
   if (tooLarge !== null)
     return new DomainError(
       "invalid_argument",
-      `a message of ${tooLarge[1]} bytes is more than the API takes (${messageBytesMax} bytes)`,
+      `a message${tooLarge[1] === undefined ? "" : ` of ${tooLarge[1]} bytes`} is larger than the API takes (${messageBytesMax} bytes)`,
       { cause: error, hint: "write large input to a file in the sandbox, or send it on stdin" },
     );
   if (error.code === status.DEADLINE_EXCEEDED)

@@ -52,7 +52,7 @@ export function stopCommand(cli: Cli): Command {
     .argument("<sandbox...>", sandboxes)
     .option(
       "-t, --time <duration>",
-      "how long SIGTERM has; a bare number is seconds (default: 10s, at most 10m)",
+      "how long SIGTERM has; a bare number is seconds (default: 10s, at most 60s)",
       parseDuration,
     )
     .action(
