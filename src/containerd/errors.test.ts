@@ -1,7 +1,7 @@
 import { status } from "@grpc/grpc-js";
 import { expect, test } from "vitest";
 import { DomainError } from "../lib/errors.js";
-import { attemptRemoval, cannot, containerdError } from "./errors.js";
+import { attemptRemoval, cannot, containerdError, withCleanUp } from "./errors.js";
 
 const report = (code: status, details: string) =>
   Object.assign(new Error(`${code} ${details}`), { code, details });
@@ -41,4 +41,11 @@ test("a removal of what is gone succeeds, any other failure does not", async () 
     code: "failed_precondition",
     message: "cannot remove x: has children",
   });
+});
+
+test("a failed clean-up is told, but does not hide why the work failed", async () => {
+  const cleanUp = async () => Promise.reject(new Error("clean-up"));
+  await expect(withCleanUp(async () => 1, cleanUp)).rejects.toThrow("clean-up");
+  const failing = withCleanUp(() => Promise.reject(new Error("work")), cleanUp);
+  await expect(failing).rejects.toThrow("work");
 });

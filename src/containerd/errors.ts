@@ -96,3 +96,19 @@ export function present<T>(value: T | undefined, what: string): T {
   if (value === undefined) throw new DomainError("internal", `containerd answered without ${what}`);
   return value;
 }
+
+/** Cleans up after the work however it ends. A failed clean-up does not hide the work's own error. */
+export async function withCleanUp<T>(
+  work: () => Promise<T>,
+  cleanUp: (failed: boolean) => Promise<unknown>,
+): Promise<T> {
+  let result: T;
+  try {
+    result = await work();
+  } catch (err) {
+    await cleanUp(true).catch(() => {});
+    throw err;
+  }
+  await cleanUp(false);
+  return result;
+}

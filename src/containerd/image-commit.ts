@@ -5,7 +5,7 @@ import { DomainError } from "../lib/errors.js";
 import type { Connection } from "./connection.js";
 import { openContent } from "./content.js";
 import { openDiffs } from "./diff.js";
-import { cannot } from "./errors.js";
+import { cannot, withCleanUp } from "./errors.js";
 import {
   type ConfigFile,
   chainId,
@@ -85,18 +85,22 @@ async function packLayer(
   const snapshots = openSnapshots(connection);
   const prefix = `ramet-commit-${randomUUID()}`;
   const views = { lower: `${prefix}-lower`, upper: `${prefix}-upper` };
-  try {
-    const lower = await snapshots.view({ key: views.lower, parent: base, isRoot: false }, signal);
-    const upper = await readOnlyView(snapshots, { key: views.upper, of: snapshotKey }, signal);
-    const descriptor = await openDiffs(connection).create({ lower, upper }, signal);
-    const { labels } = await openContent(connection).info(descriptor.digest, signal);
-    const diffId = labels["containerd.io/uncompressed"];
-    if (diffId === undefined) throw new DomainError("internal", `layer ${descriptor.digest} has no diff id`);
-    return { descriptor, diffId };
-  } finally {
-    await snapshots.remove(views.lower);
-    await snapshots.remove(views.upper);
-  }
+  return await withCleanUp(
+    async () => {
+      const lower = await snapshots.view({ key: views.lower, parent: base, isRoot: false }, signal);
+      const upper = await readOnlyView(snapshots, { key: views.upper, of: snapshotKey }, signal);
+      const descriptor = await openDiffs(connection).create({ lower, upper }, signal);
+      const { labels } = await openContent(connection).info(descriptor.digest, signal);
+      const diffId = labels["containerd.io/uncompressed"];
+      if (diffId === undefined)
+        throw new DomainError("internal", `layer ${descriptor.digest} has no diff id`);
+      return { descriptor, diffId };
+    },
+    async () => {
+      await snapshots.remove(views.lower);
+      await snapshots.remove(views.upper);
+    },
+  );
 }
 
 async function readOnlyView(snapshots: Snapshots, view: { key: string; of: string }, signal?: AbortSignal) {
@@ -132,7 +136,8 @@ async function unpackLayer(
       );
     await snapshots.commit({ key, name, isRoot: false }, signal);
   } catch (err) {
-    await snapshots.remove(key);
+    // What cannot be removed now goes with the lease.
+    await snapshots.remove(key).catch(() => {});
     // The same layer on the same base: another commit has unpacked it already.
     if (!(err instanceof DomainError && err.code === "already_exists")) throw err;
   }

@@ -112,7 +112,7 @@ function openImageStore(connection: Connection): ImageStore {
       }
     }
     throw new DomainError("not_found", `there is no image ${name}`, {
-      hint: "`ramet image ls` lists the images",
+      hint: "`ramet images` lists the images",
     });
   };
   return {

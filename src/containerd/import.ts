@@ -8,7 +8,7 @@ import { DomainError, type ErrorCode, toDomainError } from "../lib/errors.js";
 import { type Connection, deadlines } from "./connection.js";
 import { openContent } from "./content.js";
 import { packAny } from "./convert.js";
-import { cannot } from "./errors.js";
+import { cannot, withCleanUp } from "./errors.js";
 import { type Descriptor, type IndexEntry, manifestsFor, type Platform, parseIndex } from "./image-format.js";
 import { type Images, openImages } from "./images.js";
 import { withLease } from "./leases.js";
@@ -42,7 +42,12 @@ export async function openArchive(path: string): Promise<Archive> {
   });
   if (!found.isFile())
     throw new DomainError("invalid_argument", `cannot read archive ${path}: not a regular file`);
-  return { label: path, data: createReadStream(path, { highWaterMark: 256 * 1024 }), totalBytes: found.size };
+  return { label: path, data: fileBytes(path), totalBytes: found.size };
+}
+
+/** Opens the file when the first bytes are asked for, and closes it when no more are. */
+async function* fileBytes(path: string): AsyncGenerator<Uint8Array> {
+  yield* createReadStream(path, { highWaterMark: 256 * 1024 });
 }
 
 /**
@@ -85,33 +90,21 @@ async function importLeased(
   request: ImportRequest & { readonly platform: Platform },
   signal?: AbortSignal,
 ): Promise<Image[]> {
-  const { platform, labels = {} } = request;
+  const { platform, archive } = request;
   const images = openImages(connection, { platform });
   const staged = `ramet.invalid/import:${randomUUID()}`;
-  try {
-    await transferArchive(connection, { ...request, staged }, signal);
-    const { target } = await images.record(staged, signal);
-    const index = parseIndex(await openContent(connection).readBytes(target.digest, signal));
-    const named = nameManifests(manifestsFor(index, platform), index.manifests, request.name);
-    const imported: Image[] = [];
-    for (const { name, target } of named)
-      imported.push(
-        await adopt(
-          connection,
-          images,
-          { name, target, labels: { "ramet.image": "imported", ...labels } },
-          signal,
-        ),
-      );
-    request.onProgress?.({
-      phase: "done",
-      doneBytes: request.archive.totalBytes,
-      totalBytes: request.archive.totalBytes,
-    });
-    return imported;
-  } finally {
-    await images.delete(staged).catch(ignoreMissing);
-  }
+  return await withCleanUp(
+    async () => {
+      await transferArchive(connection, { ...request, staged }, signal);
+      const { target } = await images.record(staged, signal);
+      const index = parseIndex(await openContent(connection).readBytes(target.digest, signal));
+      const named = nameManifests(manifestsFor(index, platform), index.manifests, request.name);
+      const imported = await adoptAll(connection, { images, named, labels: request.labels ?? {} }, signal);
+      request.onProgress?.({ phase: "done", doneBytes: archive.totalBytes, totalBytes: archive.totalBytes });
+      return imported;
+    },
+    () => images.delete(staged).catch(ignoreMissing),
+  );
 }
 
 function ignoreMissing(err: unknown): void {
@@ -195,15 +188,29 @@ function plain({ mediaType, digest, size }: Descriptor): Descriptor {
   return { mediaType, digest, size };
 }
 
-/** Gives the manifest its name, once it is known to be whole and unpacked. */
-async function adopt(
+interface Adoption {
+  readonly images: Images;
+  readonly named: readonly Named[];
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** Gives the manifests their names, once every one is known to be whole and unpacked. */
+async function adoptAll(
   connection: Connection,
-  images: Images,
-  record: Named & { readonly labels: Readonly<Record<string, string>> },
+  { images, named, labels }: Adoption,
   signal?: AbortSignal,
-): Promise<Image> {
-  const { image, topSnapshot } = await images.inspect(record, signal);
-  if (topSnapshot !== "") await openSnapshots(connection).stat(topSnapshot, signal);
-  const { createdAt } = await images.put(record, signal);
-  return { ...image, createdAt };
+): Promise<Image[]> {
+  const snapshots = openSnapshots(connection);
+  const checked: Array<Named & { readonly image: Image }> = [];
+  for (const it of named) {
+    const { image, topSnapshot } = await images.inspect(it, signal);
+    if (topSnapshot !== "") await snapshots.stat(topSnapshot, signal);
+    checked.push({ ...it, image });
+  }
+  const adopted: Image[] = [];
+  for (const { name, target, image } of checked) {
+    const record = { name, target, labels: { "ramet.image": "imported", ...labels } };
+    adopted.push({ ...image, createdAt: (await images.put(record, signal)).createdAt });
+  }
+  return adopted;
 }

@@ -3,7 +3,7 @@
 import { randomUUID } from "node:crypto";
 import { Leases as Service } from "../gen/containerd/services/leases/v1/leases_pb.js";
 import { type Connection, deadlines } from "./connection.js";
-import { attempt, attemptRemoval } from "./errors.js";
+import { attempt, attemptRemoval, withCleanUp } from "./errors.js";
 
 export interface NewLease {
   readonly id: string;
@@ -50,12 +50,8 @@ export async function withLease<T>(
   const leases = openLeases(connection);
   const id = `ramet-${randomUUID()}`;
   await leases.create({ id, expiresAt: new Date(Date.now() + 2 * deadlines.transfer) }, signal);
-  let isDone = false;
-  try {
-    const result = await work(connection.underLease(id));
-    isDone = true;
-    return result;
-  } finally {
-    await leases.delete(id, { sync: !isDone });
-  }
+  return await withCleanUp(
+    () => work(connection.underLease(id)),
+    (failed) => leases.delete(id, { sync: failed }),
+  );
 }

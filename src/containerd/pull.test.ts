@@ -18,7 +18,10 @@ test("adds up blobs, whatever order they report in", () => {
 });
 
 test.each([
-  ["unexpected status from HEAD request to http://r/v2/x/manifests/1: 401 Unauthorized", "failed_precondition"],
+  [
+    "unexpected status from HEAD request to http://r/v2/x/manifests/1: 401 Unauthorized",
+    "failed_precondition",
+  ],
   ["pull access denied, repository does not exist or may require authorization", "failed_precondition"],
   ["http: server gave HTTP response to HTTPS client", "failed_precondition"],
   ['Head "https://r/v2/": dial tcp: lookup r: no such host', "unavailable"],

@@ -73,7 +73,9 @@ const registryFaults: ReadonlyArray<{ pattern: RegExp; code: ErrorCode; hint: st
 export function blameRegistry(error: DomainError): DomainError {
   if (error.code !== "internal") return error;
   const fault = registryFaults.find(({ pattern }) => pattern.test(error.message));
-  return fault === undefined ? error : new DomainError(fault.code, error.message, { cause: error, hint: fault.hint });
+  return fault === undefined
+    ? error
+    : new DomainError(fault.code, error.message, { cause: error, hint: fault.hint });
 }
 
 type NamedPull = PullRequest & { readonly platform: Platform; readonly name: string };

@@ -7,7 +7,7 @@ import {
 } from "../gen/containerd/services/streaming/v1/streaming_pb.js";
 import { DataSchema, WindowUpdateSchema } from "../gen/containerd/types/transfer/streaming_pb.js";
 import { DomainError } from "../lib/errors.js";
-import type { Connection } from "./connection.js";
+import { type Connection, deadlines } from "./connection.js";
 import { packAny, unpackAny } from "./convert.js";
 
 type PackedMessage = ReturnType<typeof packAny>;
@@ -26,7 +26,7 @@ export async function openStream(
   const id = `ramet-${randomUUID()}`;
   const answers = connection
     .service(Service)
-    .stream(introduced(id, outgoing), { signal })
+    .stream(introduced(id, outgoing), { signal, timeoutMs: deadlines.transfer })
     [Symbol.asyncIterator]();
   // The first answer says that the stream is registered and may be named in a transfer.
   const first = await answers.next();
@@ -51,7 +51,7 @@ export async function sendBytes(
   { data, onSent }: { data: AsyncIterable<Uint8Array>; onSent: (bytes: number) => void },
   signal: AbortSignal,
 ): Promise<{ id: string; ended: Promise<void> }> {
-  const window = openWindow();
+  const window = openWindow(signal);
   const { id, received } = await openStream(connection, chunks(data, window.take, onSent), signal);
   return { id, ended: readUpdates(received, window.grant) };
 }
@@ -77,23 +77,27 @@ async function* chunks(
 
 interface Window {
   grant(bytes: number): void;
-  /** Waits until something may be sent; takes at most `bytesMax` of it. */
+  /** Waits until something may be sent; takes at most `bytesMax` of it. Throws once the stream is over. */
   take(bytesMax: number): Promise<number>;
 }
 
-function openWindow(): Window {
+function openWindow(signal: AbortSignal): Window {
   let remaining = 0;
   let wake = () => {};
+  // A sender that waits here would otherwise keep its source open for ever.
+  signal.addEventListener("abort", () => wake(), { once: true });
   return {
     grant(bytes) {
       remaining += bytes;
       wake();
     },
     async take(bytesMax) {
-      while (remaining <= 0)
+      while (remaining <= 0 && !signal.aborted) {
         await new Promise<void>((resolve) => {
           wake = resolve;
         });
+      }
+      signal.throwIfAborted();
       const size = Math.min(bytesMax, remaining);
       remaining -= size;
       return size;

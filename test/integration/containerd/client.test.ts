@@ -20,8 +20,6 @@ test("nobody at the address is unavailable, with a hint", async () => {
 test("an aborted signal is a cancelled call", async () => {
   const containerd = await connectForTest("ramet-client-test");
   await expect(containerd.tasks.list(AbortSignal.abort())).rejects.toMatchObject({ code: "cancelled" });
-  const late = containerd.tasks.wait("nobody", AbortSignal.timeout(0));
-  await expect(late).rejects.toMatchObject({ code: expect.stringMatching(/deadline_exceeded|not_found/) });
   containerd.close();
 });
 

@@ -1,11 +1,17 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readlink, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import type { Containerd } from "../../../src/containerd/client.js";
 import { openArchive } from "../../../src/containerd/import.js";
-import { collectGarbage, connectForTest, emptyNamespace, inventory } from "../../support/containerd.js";
+import {
+  collectGarbage,
+  connectForTest,
+  emptyNamespace,
+  inventory,
+  until,
+} from "../../support/containerd.js";
 import { blobPath, digestOf, ociLayout, tarOf } from "../../support/oci-archive.js";
 
 let containerd: Containerd;
@@ -168,4 +174,16 @@ test("an archive that cannot be read to its end is not imported", async () => {
   const archive = { label: "a torn archive", data: failing(), totalBytes: tar.byteLength };
   await expect(containerd.importArchive({ archive })).rejects.toThrow(/the disk is gone/);
   expect(await inventory(containerd)).toMatchObject({ images: [], blobs: [], leases: [] });
+});
+
+test("a refused archive's file is closed", async () => {
+  const archive = await archiveFile(Buffer.alloc(10_000_000, "no archive at all "));
+  const isOpen = async () => {
+    const links = await Promise.all(
+      (await readdir("/proc/self/fd")).map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => "")),
+    );
+    return links.includes(archive.label);
+  };
+  await expect(containerd.importArchive({ archive })).rejects.toMatchObject({ code: "invalid_argument" });
+  await until("the file is closed", async () => !(await isOpen()));
 });
