@@ -76,12 +76,6 @@ describe("buildOciSpec", () => {
     expect(build().mounts.some((m) => m.type === "sysfs")).toBe(true);
   });
 
-  it("binds a prepared /dev when there is one", () => {
-    const dev = (at: Partial<Placement>) => build({}, at).mounts.find((m) => m.destination === "/dev");
-    expect(dev({})?.type).toBe("tmpfs");
-    expect(dev({ deviceDir: "/run/ramet/dev" })).toMatchObject({ type: "bind", source: "/run/ramet/dev" });
-  });
-
   it.each<[Limits, object]>([
     [{}, {}],
     [{ memoryBytes: 64 << 20 }, { memory: { limit: 64 << 20 } }],

@@ -26,8 +26,6 @@ export interface Placement {
    */
   readonly netnsPath?: string;
   readonly toolPath: string;
-  /** Host directory with device nodes, bound at /dev. Default: a tmpfs, and one bind mount for each device. */
-  readonly deviceDir?: string;
 }
 
 export interface OciMount {
@@ -155,7 +153,7 @@ function guestProcess({ allowPrivilegeEscalation }: SandboxSpec): OciSpec["proce
   };
 }
 
-function mountsOf({ guestDir, deviceDir, netnsPath }: Placement): OciMount[] {
+function mountsOf({ guestDir, netnsPath }: Placement): OciMount[] {
   const mount = (destination: string, type: string, options: string[], source = type): OciMount => ({
     destination,
     type,
@@ -167,9 +165,9 @@ function mountsOf({ guestDir, deviceDir, netnsPath }: Placement): OciMount[] {
     mount("/proc", "proc", [...noDevices, "noexec"]),
     // The kernel lets only the owner of the network namespace mount its sysfs.
     ...(netnsPath === undefined ? [mount("/sys", "sysfs", [...noDevices, "noexec", "ro"])] : []),
-    deviceDir === undefined
-      ? mount("/dev", "tmpfs", ["nosuid", "strictatime", "mode=755", "size=64k"])
-      : mount("/dev", "bind", ["bind", "rw", "nosuid", "noexec"], deviceDir),
+    // runc adds the devices, a bind mount each. A prepared directory bound here instead would save those, but
+    // PID 1's standard streams would then be of the host's /dev, which CRIU cannot find again.
+    mount("/dev", "tmpfs", ["nosuid", "strictatime", "mode=755", "size=64k"]),
     mount("/dev/pts", "devpts", ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]),
     mount("/dev/shm", "tmpfs", [...noDevices, "noexec", "mode=1777"]),
     mount(guestMountPoint, "bind", ["bind", "rw", ...noDevices], guestDir),
