@@ -1,0 +1,113 @@
+/** One reading of what a sandbox uses: its cgroups, its layer, its guest. */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Containerd } from "../containerd/client.js";
+import type { Clock } from "../lib/clock.js";
+import { DomainError } from "../lib/errors.js";
+import { readProcessIdentity } from "../lib/process-identity.js";
+import {
+  type CgroupDirectory,
+  cgroupDirectory,
+  parseCgroupMounts,
+  parseKeyed,
+  parseLimit,
+  parseMembership,
+  parseNumber,
+} from "./cgroup.js";
+import type { Stats } from "./node.js";
+import { findLive, type LiveSandbox, type SandboxFinder } from "./running.js";
+
+export interface StatsDeps extends SandboxFinder {
+  readonly containerd: { readonly snapshots: Pick<Containerd["snapshots"], "usage"> };
+  readonly now: Clock;
+}
+
+/** `failed_precondition` unless it runs, `unavailable` when its processes have just ended. */
+export async function readStats(deps: StatsDeps, ref: string, signal: AbortSignal): Promise<Stats> {
+  const sandbox = findLive(deps, ref, "read the usage of");
+  const [usage, layer] = await Promise.all([
+    readUsage(sandbox.state.pid).catch((cause: unknown) => {
+      throw hasEnded(sandbox, cause);
+    }),
+    deps.containerd.snapshots.usage(sandbox.snapshotKey, signal),
+  ]);
+  // The pid was the sandbox's when it was read only if it still is.
+  const identity = await readProcessIdentity(sandbox.state.pid);
+  if (identity?.start !== sandbox.state.pidStart) throw hasEnded(sandbox);
+  return { readAt: deps.now(), layerBytes: layer.sizeBytes, ...usage };
+}
+
+function hasEnded({ id }: LiveSandbox, cause?: unknown): unknown {
+  if (cause instanceof DomainError) return cause;
+  return new DomainError("unavailable", `sandbox ${id}: its usage cannot be read, its processes have ended`, {
+    cause,
+  });
+}
+
+/** Reads the control groups that process `pid` of this machine is in, and its own memory. */
+export async function readUsage(pid: number): Promise<Omit<Stats, "readAt" | "layerBytes">> {
+  const [mountinfo, membershipText, status] = await Promise.all([
+    readFile("/proc/self/mountinfo", "utf8"),
+    readFile(`/proc/${pid}/cgroup`, "utf8"),
+    readFile(`/proc/${pid}/status`, "utf8"),
+  ]);
+  const mounts = parseCgroupMounts(mountinfo);
+  const membership = parseMembership(membershipText);
+  const [cpuUsageNs, memory, tasks] = await Promise.all([
+    readCpu(cgroupDirectory("cpuacct", mounts, membership)),
+    readMemory(cgroupDirectory("memory", mounts, membership)),
+    readPids(cgroupDirectory("pids", mounts, membership)),
+  ]);
+  return { cpuUsageNs, ...memory, ...tasks, guestRssBytes: parseRssBytes(status) };
+}
+
+/** VmRSS of /proc/PID/status (proc_pid_status(5)), which is in KiB; a process that has ended has none. */
+export function parseRssBytes(status: string): number {
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024;
+}
+
+async function readCpu(directory: CgroupDirectory): Promise<bigint> {
+  if (directory.version === 1) return parseNumber(await read(directory, "cpuacct.usage"));
+  const stat = parseKeyed(await read(directory, "cpu.stat"));
+  return (stat.get("usage_usec") ?? 0n) * 1000n;
+}
+
+type MemoryStats = Pick<Stats, "memoryUsageBytes" | "memoryRssBytes" | "memoryLimitBytes" | "oomKills">;
+
+// The root group of version 2 has neither memory.current nor limits; a sandbox is never in it.
+const memoryFiles = {
+  1: {
+    usage: "memory.usage_in_bytes",
+    limit: "memory.limit_in_bytes",
+    events: "memory.oom_control",
+    rss: "total_rss",
+  },
+  2: { usage: "memory.current", limit: "memory.max", events: "memory.events", rss: "anon" },
+} as const;
+
+async function readMemory(directory: CgroupDirectory): Promise<MemoryStats> {
+  const files = memoryFiles[directory.version];
+  const [usage, limitText, stat, events] = await Promise.all([
+    read(directory, files.usage),
+    read(directory, files.limit),
+    read(directory, "memory.stat"),
+    read(directory, files.events),
+  ]);
+  const limit = parseLimit(limitText);
+  return {
+    memoryUsageBytes: Number(parseNumber(usage)),
+    memoryRssBytes: Number(parseKeyed(stat).get(files.rss) ?? 0n),
+    oomKills: Number(parseKeyed(events).get("oom_kill") ?? 0n),
+    ...(limit === undefined ? {} : { memoryLimitBytes: limit }),
+  };
+}
+
+async function readPids(directory: CgroupDirectory): Promise<Pick<Stats, "pids" | "pidsLimit">> {
+  const [current, max] = await Promise.all([read(directory, "pids.current"), read(directory, "pids.max")]);
+  const limit = parseLimit(max);
+  return { pids: Number(parseNumber(current)), ...(limit === undefined ? {} : { pidsLimit: limit }) };
+}
+
+function read({ path }: CgroupDirectory, file: string): Promise<string> {
+  return readFile(join(path, file), "utf8");
+}
