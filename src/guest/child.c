@@ -34,12 +34,13 @@ static void give_up_errno(const char *what) {
     give_up((enum error_code)code_of_errno(err), err, what, strerror(err));
 }
 
-// Handlers are the guest's; its ignored signals would be inherited through execve.
+// Handlers are the guest's; its ignored signals would be inherited through execve. The system call, because
+// the library's own signals (32 and up) may come ignored too and sigaction refuses to touch them.
 void child_reset(void) {
-    struct sigaction action = {.sa_handler = SIG_DFL};
+    static const uint64_t default_action[4];
     sigset_t none;
     for (int s = 1; s <= 64; s++) {
-        sigaction(s, &action, NULL);
+        syscall(SYS_rt_sigaction, s, default_action, NULL, sizeof(uint64_t));
     }
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);

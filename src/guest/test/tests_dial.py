@@ -17,7 +17,10 @@ s.listen(64)
 print("up", flush=True)
 while True:
     c, _ = s.accept()
-    mode = c.recv(1)
+    try:
+        mode = c.recv(1)
+    except ConnectionResetError:
+        mode = b""
     if mode == b"e":
         while True:
             d = c.recv(65536)

@@ -24,13 +24,14 @@ def test_nothing_stays_open(g):
     p = g.spawn("exec sleep 100", flags=WANT_STDIN)
     t = g.spawn("exec sleep 100", flags=PTY)
     dialled = g.dial(8080)
-    watch = g.watch(g.home)
     write = g.open_write(g.home + "/f")
     write.expect(0x81)
+    watch = g.watch(g.home)
     waiting = g.connect()
     waiting.request(8, p.pid.to_bytes(4, "little") + text(""))
     waiting.expect(0x81)
-    assert g.quiesce() == (3, 3)
+    answer = g.quiesce()
+    assert answer == (3, 3), answer
     fds = descriptors(g)
     assert len([f for f in fds if f.startswith("socket:")]) == 1, fds
     # Own signal pipe 2, server 2, p 3, one terminal; 0 to 2.
@@ -40,7 +41,8 @@ def test_nothing_stays_open(g):
     usage = g.usage()
     assert (usage["connections"], usage["helpers"], usage["processes"]) == (1, 0, 4)
     for c in (serve_stream.c, p.c, t.c, watch, write, waiting):
-        assert c.frame()[0] is None
+        frame = c.frame()
+        assert frame[0] is None, frame
     assert dialled.sock.recv(1) == b""
     assert [x["flags"] & 16 for x in g.processes()] == [16] * 3
     g.release()
