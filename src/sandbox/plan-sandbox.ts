@@ -26,10 +26,10 @@ export function planSandbox(sandbox: Sandbox, findings: Findings): Step | undefi
     case "running":
       // The guest that was asked to end takes no new processes any more.
       if (findings.operations.has("stop")) return { action: "finishStop", id };
-      return planLive(id, state, findings.task);
+      return planLive(id, state, findings);
     case "checkpointing":
     case "pausing":
-      return planLive(id, state, findings.task);
+      return planLive(id, state, findings);
     case "paused":
       return planPaused(id, findings);
     case "resuming":
@@ -47,31 +47,31 @@ export function planSandbox(sandbox: Sandbox, findings: Findings): Step | undefi
 type LiveState = Extract<SandboxState, { pid: number }>;
 
 /** A frozen one is thawed whatever froze it: a pause that counts has been recorded as paused. */
-function planLive(id: SandboxId, { pid, pidStart }: LiveState, task: ObservedTask | undefined): Step {
-  const failed = (reason: string): Step => ({ action: "markFailed", id, reason });
-  if (task === undefined) {
-    return failed(
-      "its processes are gone: the machine or containerd was restarted, or something killed them",
-    );
-  }
-  if (hasEnded(task)) return { action: "markStopped", id, exitCode: task.exitCode };
-  if (task.pid !== pid || task.pidStart !== pidStart) {
-    return failed(`process ${task.pid} is in the place of its own, ${pid}`);
-  }
-  switch (task.status) {
-    case "running":
-      return { action: "adopt", id, pid, pidStart };
-    case "paused":
-    case "pausing":
-      return { action: "thaw", id, pid, pidStart };
-    default:
-      return failed(`containerd has lost track of it: its task is ${task.status}`);
-  }
+function planLive(id: SandboxId, { pid, pidStart }: LiveState, { task, hasSnapshot }: Findings): Step {
+  const lost = whyLost({ pid, pidStart }, task);
+  if (lost === undefined) return { action: task?.status === "running" ? "adopt" : "thaw", id, pid, pidStart };
+  // Its files are still of use: they can be looked at and committed.
+  if (!hasSnapshot) return { action: "markFailed", id, reason: `${lost}, and its filesystem layer is gone` };
+  const exitCode = task?.status === "stopped" ? task.exitCode : killedExitCode;
+  return { action: "markStopped", id, exitCode, reason: lost };
 }
 
-// A task whose process has gone ended, even if its shim did not live to say so.
-function hasEnded(task: ObservedTask): boolean {
-  return task.status === "stopped" || task.pidStart === undefined;
+/** As a shell reports SIGKILL; for processes whose end nobody saw. */
+const killedExitCode = 137;
+
+/** Undefined when the recorded processes are there, running or frozen. */
+function whyLost(
+  { pid, pidStart }: Pick<LiveState, "pid" | "pidStart">,
+  task: ObservedTask | undefined,
+): string | undefined {
+  if (task === undefined) return "its processes are gone: the machine or containerd was restarted";
+  if (task.status === "stopped") return "it ended by itself";
+  if (task.pidStart === undefined) return "its processes are gone: something killed them";
+  if (task.pid !== pid || task.pidStart !== pidStart)
+    return `process ${task.pid} is in the place of its own, ${pid}`;
+  if (task.status === "created" || task.status === "unknown")
+    return `containerd has lost track of it: its task is ${task.status}`;
+  return undefined;
 }
 
 function planPaused(id: SandboxId, findings: Findings): Step | undefined {

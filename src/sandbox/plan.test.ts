@@ -69,6 +69,7 @@ const operation = (kind: OperationKind, of: Partial<Operation> = {}): Operation 
   ...of,
 });
 const ours = { "ramet.sandbox": "x" };
+const layer = { key: "sandbox-s1", parent: "", labels: ours };
 const nothing: Observed = { containers: [], tasks: [], snapshots: [], sandboxDirs: [], checkpointDirs: [] };
 const noRecords: Recorded = { sandboxes: [], templates: [], checkpoints: [], operations: [] };
 const plan = (recorded: Partial<Recorded>, observed: Partial<Observed> = {}) =>
@@ -103,9 +104,9 @@ const whole: Record<SandboxStatus, string> = {
   //            none           created        running        frozen         stopped        gone           reused         unknown
   creating:
     "rollBackCreate rollBackCreate rollBackCreate rollBackCreate rollBackCreate rollBackCreate rollBackCreate rollBackCreate",
-  running: "markFailed markFailed adopt thaw markStopped markStopped markFailed markFailed",
-  checkpointing: "markFailed markFailed adopt thaw markStopped markStopped markFailed markFailed",
-  pausing: "markFailed markFailed adopt thaw markStopped markStopped markFailed markFailed",
+  running: "markStopped markStopped adopt thaw markStopped markStopped markStopped markStopped",
+  checkpointing: "markStopped markStopped adopt thaw markStopped markStopped markStopped markStopped",
+  pausing: "markStopped markStopped adopt thaw markStopped markStopped markStopped markStopped",
   paused: "- finishPause finishPause finishPause finishPause finishPause finishPause finishPause",
   resuming:
     "rollBackResume rollBackResume finishResume rollBackResume rollBackResume rollBackResume finishResume rollBackResume",
@@ -164,7 +165,27 @@ describe("one sandbox: every status, every finding, every operation cut short", 
 
   it.each<[string, SandboxStatus, Partial<Observed>, Partial<Step>]>([
     ["adopts with pid and start time", "running", { tasks: tasks.running }, { action: "adopt", ...live }],
-    ["keeps the exit code", "running", { tasks: tasks.stopped }, { action: "markStopped", exitCode: 3 }],
+    [
+      "keeps the exit code",
+      "running",
+      { tasks: tasks.stopped, snapshots: [layer] },
+      { action: "markStopped", exitCode: 3, reason: "it ended by itself" },
+    ],
+    [
+      "keeps the files of one whose processes a reboot took",
+      "running",
+      { snapshots: [layer] },
+      { action: "markStopped", exitCode: 137 },
+    ],
+    [
+      "fails one that has lost its files too",
+      "checkpointing",
+      { tasks: tasks.gone },
+      {
+        action: "markFailed",
+        reason: expect.stringMatching(/killed them, and its filesystem layer is gone$/),
+      },
+    ],
     [
       "records the new process of a finished resume",
       "resuming",
@@ -174,7 +195,7 @@ describe("one sandbox: every status, every finding, every operation cut short", 
     [
       "fails a paused one whose checkpoint is gone",
       "paused",
-      { snapshots: [{ key: "sandbox-s1", parent: "", labels: ours }] },
+      { snapshots: [layer] },
       { action: "markFailed", reason: "the checkpoint that held its memory is gone" },
     ],
     [

@@ -22,8 +22,8 @@ interface StepArgs {
   /** It was being stopped: record it as stopping if it is not yet, and go on from there. */
   finishStop: { readonly id: SandboxId };
   finishDelete: { readonly id: SandboxId };
-  /** It ended by itself: remove its container, keep its layer. */
-  markStopped: { readonly id: SandboxId; readonly exitCode: number };
+  /** Its processes are gone: remove its container, keep its layer. */
+  markStopped: { readonly id: SandboxId; readonly exitCode: number; readonly reason: string };
   /** It cannot be brought back: remove container, layer and directory, record the reason. */
   markFailed: { readonly id: SandboxId; readonly reason: string };
   failTemplateBuild: { readonly name: string; readonly reason: string };
