@@ -48,7 +48,7 @@ build_typescript() {
   cd "$checkout" || return
   key=$(find src proto package.json package-lock.json tsconfig*.json buf*.yaml -type f \
     -not -path 'src/gen/*' -not -path 'src/guest/*' -not -name '*.test.ts' -print0 |
-    sort -z | xargs -0 sha256sum | sha256sum)
+    sort -z | xargs -0 sha256sum src/guest/build/guest | sha256sum)
   if [ -x dist/bin/rametd.js ] && [ "$(cat "$stamp" 2>/dev/null)" = "$key" ]; then
     printf 'up to date\n'
     return

@@ -35,6 +35,9 @@ export class DomainError extends Error {
 export function toDomainError(thrown: unknown, what = "the operation failed"): DomainError {
   if (thrown instanceof DomainError) return thrown;
   if (thrown instanceof Error) {
+    // What `await using` throws when an undo fails too: the first failure is the one to tell.
+    if (thrown.name === "SuppressedError" && "suppressed" in thrown)
+      return toDomainError(thrown.suppressed, what);
     if (thrown.name === "AbortError")
       return new DomainError("cancelled", `${what}: cancelled`, { cause: thrown });
     if (thrown.name === "TimeoutError")

@@ -39,9 +39,17 @@ export interface Files {
     data: AsyncIterable<Uint8Array>,
     signal: AbortSignal,
   ): Promise<FileInfo>;
-  makeDir(ref: FileRef, options: { readonly parents: boolean; readonly mode: number }, signal: AbortSignal): Promise<void>;
+  makeDir(
+    ref: FileRef,
+    options: { readonly parents: boolean; readonly mode: number },
+    signal: AbortSignal,
+  ): Promise<void>;
   rename(ref: FileRef, to: string, signal: AbortSignal): Promise<void>;
   remove(ref: FileRef, options: { readonly recursive: boolean }, signal: AbortSignal): Promise<void>;
   symlink(ref: FileRef, target: string, signal: AbortSignal): Promise<void>;
-  watch(ref: FileRef, options: { readonly recursive: boolean }, signal: AbortSignal): AsyncIterable<FileChange>;
+  watch(
+    ref: FileRef,
+    options: { readonly recursive: boolean },
+    signal: AbortSignal,
+  ): AsyncIterable<FileChange>;
 }

@@ -51,7 +51,12 @@ export interface ForkOptions {
 
 export type ForkEvent =
   | { readonly kind: "taken"; readonly checkpoint: Checkpoint }
-  | { readonly kind: "clone"; readonly index: number; readonly durationMs: number; readonly result: ForkResult };
+  | {
+      readonly kind: "clone";
+      readonly index: number;
+      readonly durationMs: number;
+      readonly result: ForkResult;
+    };
 export type ForkResult =
   | { readonly ok: true; readonly sandbox: Sandbox }
   | { readonly ok: false; readonly error: DomainError };
@@ -71,13 +76,20 @@ export interface CommitOptions {
 export interface Sandboxes {
   create(options: CreateOptions, signal: AbortSignal): Promise<Sandbox>;
   get(ref: string): Promise<Sandbox>;
-  list(filter: { readonly statuses: readonly SandboxStatus[]; readonly labels: Env }): Promise<readonly Sandbox[]>;
+  list(filter: {
+    readonly statuses: readonly SandboxStatus[];
+    readonly labels: Env;
+  }): Promise<readonly Sandbox[]>;
   fork(ref: string, options: ForkOptions, signal: AbortSignal): AsyncIterable<ForkEvent>;
   pause(ref: string, signal: AbortSignal): Promise<{ sandbox: Sandbox; checkpoint: Checkpoint }>;
   resume(ref: string, signal: AbortSignal): Promise<Sandbox>;
   stop(ref: string, options: { readonly graceMs: number }, signal: AbortSignal): Promise<Sandbox>;
   delete(ref: string, options: { readonly force: boolean }, signal: AbortSignal): Promise<void>;
-  commit(ref: string, options: CommitOptions, signal: AbortSignal): Promise<{ image: Image; layerBytes: number }>;
+  commit(
+    ref: string,
+    options: CommitOptions,
+    signal: AbortSignal,
+  ): Promise<{ image: Image; layerBytes: number }>;
   stats(ref: string, signal: AbortSignal): Promise<Stats>;
   logs(
     ref: string,
@@ -131,7 +143,11 @@ export interface TemplateView {
   readonly memoryBytes: number;
 }
 export interface Templates {
-  build(spec: TemplateSpec, options: { readonly replace: boolean }, signal: AbortSignal): AsyncIterable<TemplateProgress>;
+  build(
+    spec: TemplateSpec,
+    options: { readonly replace: boolean },
+    signal: AbortSignal,
+  ): AsyncIterable<TemplateProgress>;
   get(name: string): Promise<TemplateView>;
   list(): Promise<readonly TemplateView[]>;
   delete(name: string, signal: AbortSignal): Promise<void>;
@@ -144,7 +160,11 @@ export interface ImageProgress {
   readonly image?: Image;
 }
 export interface Images {
-  import(path: string, options: { readonly name?: string }, signal: AbortSignal): AsyncIterable<ImageProgress>;
+  import(
+    path: string,
+    options: { readonly name?: string },
+    signal: AbortSignal,
+  ): AsyncIterable<ImageProgress>;
   pull(
     reference: string,
     options: { readonly plainHttp: boolean; readonly username?: string; readonly password?: string },

@@ -19,7 +19,12 @@ export type ExitStatus =
 
 export type ExecEvent =
   | { readonly kind: "started"; readonly pid: number; readonly droppedBytes: number }
-  | { readonly kind: "output"; readonly stream: "stdout" | "stderr"; readonly data: Uint8Array; readonly seq: number }
+  | {
+      readonly kind: "output";
+      readonly stream: "stdout" | "stderr";
+      readonly data: Uint8Array;
+      readonly seq: number;
+    }
   | { readonly kind: "exited"; readonly status: ExitStatus };
 
 /** What flows into a running process's stream. */
@@ -41,7 +46,12 @@ export interface ProcessInfo {
 
 export interface Processes {
   /** Starts a process; the stream lives through checkpoints and forks, and ends `unavailable` at a pause. */
-  exec(ref: string, options: ExecOptions, input: AsyncIterable<ExecInput>, signal: AbortSignal): AsyncIterable<ExecEvent>;
+  exec(
+    ref: string,
+    options: ExecOptions,
+    input: AsyncIterable<ExecInput>,
+    signal: AbortSignal,
+  ): AsyncIterable<ExecEvent>;
   /** Starts a process and leaves it. */
   start(ref: string, options: ExecOptions, signal: AbortSignal): Promise<{ readonly pid: number }>;
   attach(
@@ -52,7 +62,19 @@ export interface Processes {
     signal: AbortSignal,
   ): AsyncIterable<ExecEvent>;
   list(ref: string, signal: AbortSignal): Promise<readonly ProcessInfo[]>;
-  signal(ref: string, pid: number, signo: number, options: { readonly group: boolean }, signal: AbortSignal): Promise<void>;
-  write(ref: string, pid: number, data: Uint8Array, options: { readonly eof: boolean }, signal: AbortSignal): Promise<void>;
+  signal(
+    ref: string,
+    pid: number,
+    signo: number,
+    options: { readonly group: boolean },
+    signal: AbortSignal,
+  ): Promise<void>;
+  write(
+    ref: string,
+    pid: number,
+    data: Uint8Array,
+    options: { readonly eof: boolean },
+    signal: AbortSignal,
+  ): Promise<void>;
   resize(ref: string, pid: number, size: TerminalSize, signal: AbortSignal): Promise<void>;
 }

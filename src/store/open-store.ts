@@ -65,6 +65,8 @@ function createPrivate(path: string): void {
 }
 
 function prepare(db: Database.Database, path: string): void {
+  // One agent for one database: a second one would recover what the first is in the middle of doing.
+  db.pragma("locking_mode = EXCLUSIVE");
   db.pragma("journal_mode = WAL");
   db.pragma("synchronous = FULL");
   db.pragma("foreign_keys = ON");

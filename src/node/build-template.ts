@@ -1,0 +1,187 @@
+/** Building a template: start the image, run its start command, wait until it is ready, dump, end it. */
+
+import type { Checkpoint } from "../checkpoint/checkpoint.js";
+import { upperDirectory } from "../containerd/mounts.js";
+import { DomainError, isDomainError, toDomainError } from "../lib/errors.js";
+import { randomId } from "../lib/ids.js";
+import { openMergedStream } from "../lib/merged-stream.js";
+import { openScope } from "../lib/scope.js";
+import { waitUntil } from "../lib/signal.js";
+import type { Sandbox, SandboxId } from "../sandbox/sandbox.js";
+import type { Template, TemplateSpec } from "../template/template.js";
+import { discardCheckpointFiles, finishCheckpointFiles } from "./checkpoint-files.js";
+import { launch, removeContainer } from "./container.js";
+import { coldSpec } from "./create.js";
+import type { Deps } from "./deps.js";
+import { dump } from "./dump.js";
+import { giveIdentity } from "./identity.js";
+import { checkpointLayer, prepareSandboxLayer, sandboxLayer } from "./layer.js";
+import type { TemplateProgress } from "./node.js";
+import { runReadyCommand, runStartCommand } from "./ready.js";
+import { reapUnused } from "./reap.js";
+import { journaled } from "./record.js";
+import { unshiftOwners } from "./unshift.js";
+
+type Report = (progress: TemplateProgress) => void;
+
+/** Yields a message at each step, the template in the last. A build that fails leaves what was there before. */
+export async function* buildTemplate(
+  deps: Deps,
+  spec: TemplateSpec,
+  { replace }: { readonly replace: boolean },
+  signal: AbortSignal,
+): AsyncGenerator<TemplateProgress> {
+  const stream = openMergedStream<TemplateProgress>(signal);
+  const work = deps.queue.run(
+    `template ${spec.name}`,
+    () => build(deps, { spec, replace, report: stream.push }, stream.signal),
+    stream.signal,
+  );
+  try {
+    yield* stream.until(work);
+  } finally {
+    stream.end();
+    await work.catch(() => {});
+  }
+}
+
+interface Build {
+  readonly spec: TemplateSpec;
+  readonly replace: boolean;
+  readonly report: Report;
+}
+
+async function build(deps: Deps, { spec, replace, report }: Build, signal: AbortSignal): Promise<void> {
+  const { store } = deps;
+  const previous = store.templates.peek(spec.name);
+  if (previous !== undefined && !replace) {
+    throw new DomainError("already_exists", `a template is called ${spec.name} already`, {
+      hint: "build it with --replace",
+    });
+  }
+  const id = randomId() as SandboxId;
+  const checkpoint = randomId();
+  await journaled(
+    deps,
+    { kind: "build_template", sandbox: id, template: spec.name, checkpoint },
+    async () => {
+      await using undo = openScope();
+      undo.defer(() => discardCheckpointFiles(deps, checkpoint));
+      undo.defer(() => deps.containerd.snapshots.remove(checkpointLayer(checkpoint)));
+      const golden = await takeGolden(deps, { id, checkpoint, spec, report }, signal);
+      const template: Template = {
+        spec,
+        createdAt: deps.now(),
+        state: { status: "ready", since: deps.now(), checkpoint },
+      };
+      store.transact((writer) => {
+        writer.checkpoints.insert(golden);
+        if (writer.templates.peek(spec.name) !== undefined) writer.templates.delete(spec.name);
+        writer.templates.insert(template);
+      });
+      undo.move();
+      deps.record("template.ready", { attributes: { template: spec.name, checkpoint } });
+      report({ step: "done", message: `template ${spec.name} is ready`, template });
+    },
+  );
+  if (previous?.state.status === "ready") await reapUnused(deps, previous.state.checkpoint);
+}
+
+interface Golden {
+  readonly id: SandboxId;
+  readonly checkpoint: string;
+  readonly spec: TemplateSpec;
+  readonly report: Report;
+}
+
+/** The sandbox of a build has no record of its own: it is never anybody's, and is removed in any case. */
+async function takeGolden(
+  deps: Deps,
+  { id, checkpoint, spec, report }: Golden,
+  signal: AbortSignal,
+): Promise<Checkpoint> {
+  await using undo = openScope();
+  report({ step: "starting", message: `starting ${spec.image}` });
+  const { image, topSnapshot } = await deps.containerd.images.resolve(spec.image, signal);
+  const createdAt = deps.now();
+  const sandbox: Sandbox = {
+    id,
+    spec: coldSpec(deps, { ...spec, image: image.name, config: image.config }),
+    origin: { kind: "image", image: image.name },
+    labels: {},
+    generation: 1,
+    snapshotKey: sandboxLayer(id),
+    createdAt,
+    state: { status: "creating", since: createdAt },
+  };
+  undo.defer(() => deps.containerd.snapshots.remove(sandbox.snapshotKey));
+  const mounts = await prepareSandboxLayer(deps, { id, parent: topSnapshot }, signal);
+  await launch(deps, { sandbox }, signal);
+  undo.defer(() => removeContainer(deps, id));
+  undo.defer(() => deps.guests.remove(id, new DomainError("unavailable", `the template's build is over`)));
+  deps.failpoint("template.started");
+  await giveIdentity(deps, sandbox, signal);
+  await start(deps, { sandbox, spec, report }, signal);
+  report({ step: "dumping", message: "taking the golden checkpoint" });
+  const { freezeMs } = await dump(deps, sandbox, { checkpoint, copyLayer: false, stayFrozen: true }, signal);
+  deps.failpoint("template.dumped");
+  const { memoryBytes } = await finishCheckpointFiles(
+    deps,
+    { id: checkpoint, kind: "golden", sandbox, layerBytes: 0 },
+    signal,
+  );
+  await removeContainer(deps, id);
+  deps.failpoint("template.killed");
+  await unshiftOwners(upperDirectory(mounts), deps.settings.ids, signal);
+  const snapshotKey = checkpointLayer(checkpoint);
+  const labels = { "ramet.checkpoint": checkpoint };
+  await deps.containerd.snapshots.commit({ key: sandbox.snapshotKey, name: snapshotKey, labels }, signal);
+  const { sizeBytes: layerBytes } = await deps.containerd.snapshots.usage(snapshotKey, signal);
+  return {
+    ...{ id: checkpoint, kind: "golden", sandbox: id, spec: sandbox.spec, generation: sandbox.generation },
+    ...{ snapshotKey, memoryBytes, layerBytes, freezeMs, createdAt: deps.now() },
+  };
+}
+
+interface Start {
+  readonly sandbox: Sandbox;
+  readonly spec: TemplateSpec;
+  readonly report: Report;
+}
+
+async function start(deps: Deps, { sandbox, spec, report }: Start, signal: AbortSignal): Promise<void> {
+  const { startCommand, readyCommand, readyTimeoutMs } = spec;
+  if (startCommand !== undefined)
+    await runStartCommand(deps, { id: sandbox.id, spec: sandbox.spec, command: startCommand }, signal);
+  if (readyCommand === undefined) return;
+  report({ step: "waiting", message: `waiting for: ${readyCommand}` });
+  let last = "";
+  try {
+    await waitUntil(
+      `template ${spec.name}`,
+      async (linked) => {
+        const outcome = await runReadyCommand(
+          deps,
+          { id: sandbox.id, spec: sandbox.spec, command: readyCommand },
+          linked,
+        );
+        last = outcome.output;
+        return outcome.passed;
+      },
+      { intervalMs: 200, timeoutMs: readyTimeoutMs },
+      signal,
+    );
+  } catch (thrown) {
+    signal.throwIfAborted();
+    if (!isDomainError(thrown, "deadline_exceeded")) throw toDomainError(thrown);
+    const said = last === "" ? "it printed nothing" : `its last output: ${last}`;
+    throw new DomainError(
+      "deadline_exceeded",
+      `template ${spec.name} was not ready within ${readyTimeoutMs} ms: ${said}`,
+      {
+        cause: thrown,
+        hint: `try the ready command by hand in a sandbox of image ${spec.image}, or allow more time`,
+      },
+    );
+  }
+}

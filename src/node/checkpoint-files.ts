@@ -1,0 +1,148 @@
+/** The directory of a checkpoint: finished into a whole one, looked at before a restore, thrown away. */
+import { readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import type { Checkpoint } from "../checkpoint/checkpoint.js";
+import { compareHost, requireCompatible } from "../checkpoint/compat.js";
+import { requiredFeatures } from "../checkpoint/cpu-features.js";
+import { formatManifest, type Manifest, parseManifest } from "../checkpoint/manifest.js";
+import { renameDurably, syncTree, writeFileAtomic } from "../lib/atomic-file.js";
+import { DomainError } from "../lib/errors.js";
+import type { Sandbox } from "../sandbox/sandbox.js";
+import type { Deps } from "./deps.js";
+import { checkpointFiles } from "./paths.js";
+
+type FileDeps = Pick<Deps, "paths" | "settings" | "verifier" | "now">;
+
+export interface Finished {
+  readonly id: string;
+  readonly kind: Checkpoint["kind"];
+  readonly sandbox: Sandbox;
+  readonly layerBytes: number;
+  readonly parent?: string;
+  readonly base?: string;
+}
+
+/**
+ * Makes a dump's directory a whole checkpoint: digests, manifest, sync, rename. A fork's is only renamed: it
+ * is used at once and gone after a crash. Gives the size of the memory in it.
+ */
+export async function finishCheckpointFiles(
+  deps: FileDeps,
+  finished: Finished,
+  signal: AbortSignal,
+): Promise<{ memoryBytes: number }> {
+  const { id, kind } = finished;
+  const partial = deps.paths.partial(id);
+  const memoryBytes = await memoryBytesOf(join(partial, checkpointFiles.images));
+  if (kind === "fork") {
+    await rename(partial, deps.paths.checkpoint(id));
+    return { memoryBytes };
+  }
+  const [files] = await Promise.all([deps.verifier.digest(partial, signal), syncTree(partial, signal)]);
+  await writeFileAtomic(
+    join(partial, checkpointFiles.manifest),
+    formatManifest({ ...manifestOf(deps, finished, memoryBytes), files }),
+  );
+  await renameDurably(partial, deps.paths.checkpoint(id));
+  return { memoryBytes };
+}
+
+function manifestOf(
+  { settings, now }: FileDeps,
+  finished: Finished,
+  memoryBytes: number,
+): Omit<Manifest, "files"> {
+  const { id, kind, sandbox, layerBytes, parent, base } = finished;
+  const { architecture, kernel, cpuFeatures, criuVersion, runcVersion, ids } = settings.host;
+  return {
+    formatVersion: 1,
+    id,
+    kind,
+    createdAt: now(),
+    sandbox: sandbox.id,
+    ...(parent === undefined ? {} : { parent }),
+    ...(base === undefined ? {} : { base }),
+    generation: sandbox.generation,
+    // The environment may hold secrets: the record has it, the manifest has not.
+    spec: { ...sandbox.spec, env: {} },
+    host: {
+      architecture,
+      kernel,
+      cpuFeatures: requiredFeatures(cpuFeatures, architecture),
+      criuVersion,
+      runcVersion,
+      ids,
+    },
+    memoryBytes,
+    layerBytes,
+  };
+}
+
+async function memoryBytesOf(images: string): Promise<number> {
+  const pages = (await readdir(images)).filter((name) => /^pages-\d+\.img$/.test(name));
+  const sizes = await Promise.all(pages.map(async (name) => (await stat(join(images, name))).size));
+  return sizes.reduce((sum, size) => sum + size, 0);
+}
+
+/** Throws `failed_precondition`, every reason in one sentence, unless it is whole and fits this host. */
+export async function checkRestorable(
+  deps: FileDeps & Pick<Deps, "log">,
+  checkpoint: Checkpoint,
+  signal: AbortSignal,
+): Promise<void> {
+  const what = `checkpoint ${checkpoint.name ?? checkpoint.id}`;
+  const manifest = parseManifest(what, await readManifestText(deps, checkpoint));
+  const warnings = requireCompatible(what, manifest, deps.settings.host);
+  for (const warning of warnings) deps.log.warn({ checkpoint: checkpoint.id }, warning);
+  const damage = await deps.verifier.verify(deps.paths.checkpoint(checkpoint.id), manifest.files, {}, signal);
+  if (damage.length > 0) throw damaged(what, damage);
+}
+
+function damaged(what: string, damage: readonly string[]): DomainError {
+  return new DomainError(
+    "failed_precondition",
+    `cannot restore ${what}: it is damaged: ${damage.join("; ")}`,
+    {
+      hint: "nothing was started; put the file back from a copy, or remove the checkpoint",
+    },
+  );
+}
+
+/** Everything wrong with a checkpoint, each file read afresh. */
+export async function checkpointProblems(
+  deps: FileDeps,
+  checkpoint: Checkpoint,
+  signal: AbortSignal,
+): Promise<string[]> {
+  const what = `checkpoint ${checkpoint.name ?? checkpoint.id}`;
+  try {
+    const manifest = parseManifest(what, await readManifestText(deps, checkpoint));
+    const directory = deps.paths.checkpoint(checkpoint.id);
+    const damage = await deps.verifier.verify(directory, manifest.files, { fresh: true }, signal);
+    return [...compareHost(manifest, deps.settings.host).problems, ...damage];
+  } catch (thrown) {
+    if (thrown instanceof DomainError && thrown.code === "failed_precondition") return [thrown.message];
+    throw thrown;
+  }
+}
+
+export async function readManifestText(
+  { paths }: Pick<Deps, "paths">,
+  { id, name, kind }: Checkpoint,
+): Promise<string> {
+  try {
+    return await readFile(join(paths.checkpoint(id), checkpointFiles.manifest), "utf8");
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code !== "ENOENT") throw thrown;
+    const why =
+      kind === "fork" ? "it belongs to a fork, and its memory is gone" : "its manifest.json is missing";
+    throw new DomainError("failed_precondition", `checkpoint ${name ?? id} cannot be restored: ${why}`, {
+      cause: thrown,
+    });
+  }
+}
+
+export async function discardCheckpointFiles({ paths }: Pick<Deps, "paths">, id: string): Promise<void> {
+  await rm(paths.partial(id), { recursive: true, force: true });
+  await rm(paths.checkpoint(id), { recursive: true, force: true });
+}

@@ -1,0 +1,191 @@
+/** The container behind a running sandbox: made, started cold or restored, found frozen, ended, removed. */
+import { chown, link, mkdir, readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { restoreError } from "../criu/log.js";
+import { isDomainError, toDomainError } from "../lib/errors.js";
+import { readProcessIdentity } from "../lib/process-identity.js";
+import { openScope, type Scope } from "../lib/scope.js";
+import { withDeadline } from "../lib/signal.js";
+import { buildOciSpec } from "../sandbox/oci-spec.js";
+import type { Sandbox } from "../sandbox/sandbox.js";
+import { type Deps, labels } from "./deps.js";
+import { checkpointFiles } from "./paths.js";
+
+type ContainerDeps = Pick<Deps, "containerd" | "guests" | "paths" | "settings" | "log" | "restores">;
+
+const sigkill = 9;
+
+export interface LiveProcess {
+  readonly pid: number;
+  readonly pidStart: string;
+}
+
+export interface Launch {
+  readonly sandbox: Sandbox;
+  /** Directory of a whole checkpoint; absent for a cold start. */
+  readonly checkpointDir?: string;
+}
+
+/**
+ * Makes the container of a sandbox whose layer exists and waits until its guest answers. Whatever fails,
+ * nothing of it stays but the layer. The caller's signal is heeded before the restore, not in its middle.
+ */
+export async function launch(
+  deps: ContainerDeps,
+  { sandbox, checkpointDir }: Launch,
+  signal: AbortSignal,
+): Promise<LiveProcess> {
+  const { containerd, guests, paths } = deps;
+  await using undo = openScope();
+  await makeDirectories(deps, sandbox, undo);
+  const mounts = await containerd.snapshots.mounts(sandbox.snapshotKey, signal);
+  await createContainer(deps, sandbox, undo, signal);
+  const workDirectory = paths.restoreWork(sandbox.id);
+  const restoreFrom =
+    checkpointDir === undefined
+      ? {}
+      : { restoreFrom: { imagesDirectory: join(checkpointDir, checkpointFiles.images), workDirectory } };
+  undo.defer(() => removeTask(deps, sandbox.id));
+  const pid = await deps.restores.run(async () => {
+    await containerd.tasks.create({
+      id: sandbox.id,
+      rootfs: mounts,
+      runc: deps.settings.runc,
+      ...restoreFrom,
+    });
+    return (await startTask(deps, sandbox, checkpointDir !== undefined)).pid;
+  }, signal);
+  const identity = await readProcessIdentity(pid);
+  if (identity === undefined)
+    throw toDomainError(undefined, `sandbox ${sandbox.id} ended as soon as it began`);
+  undo.defer(() =>
+    guests.remove(sandbox.id, toDomainError(undefined, `sandbox ${sandbox.id} did not start`)),
+  );
+  await guests.add(sandbox.id, paths.guestDir(sandbox.id), signal);
+  undo.move();
+  return { pid, pidStart: identity.start };
+}
+
+async function startTask(
+  deps: ContainerDeps,
+  sandbox: Sandbox,
+  isRestore: boolean,
+): Promise<{ pid: number }> {
+  try {
+    return await deps.containerd.tasks.start(sandbox.id);
+  } catch (thrown) {
+    if (!isRestore) throw thrown;
+    const logPath = join(deps.paths.restoreWork(sandbox.id), "restore.log");
+    const text = await readFile(logPath, "utf8").catch(() => "");
+    throw restoreError(sandbox.id, text, thrown);
+  }
+}
+
+async function makeDirectories(
+  { paths, settings }: ContainerDeps,
+  sandbox: Sandbox,
+  undo: Scope,
+): Promise<void> {
+  const directory = paths.sandbox(sandbox.id);
+  undo.defer(() => rm(directory, { recursive: true, force: true }));
+  await rm(directory, { recursive: true, force: true });
+  // The mapped root walks through here to its guest directory.
+  await mkdir(directory, { recursive: true, mode: 0o711 });
+  const guestDir = paths.guestDir(sandbox.id);
+  await mkdir(guestDir, { mode: 0o755 });
+  await chown(guestDir, settings.ids.base, settings.ids.base);
+  await mkdir(paths.restoreWork(sandbox.id), { mode: 0o700 });
+  await link(paths.guestBinary(sandbox.spec.guestVersion), join(guestDir, "guest"));
+}
+
+async function createContainer(
+  { containerd, paths, settings }: ContainerDeps,
+  sandbox: Sandbox,
+  undo: Scope,
+  signal: AbortSignal,
+): Promise<void> {
+  const spec = buildOciSpec(sandbox.spec, {
+    id: sandbox.id,
+    guestDir: paths.guestDir(sandbox.id),
+    criuConfigPath: paths.criuConfig,
+    uidBase: settings.ids.base,
+    idCount: settings.ids.size,
+    toolPath: settings.toolPath,
+  });
+  await containerd.containers.create(
+    {
+      id: sandbox.id,
+      image: sandbox.spec.image,
+      spec,
+      snapshotKey: sandbox.snapshotKey,
+      labels: { [labels.sandbox]: sandbox.id },
+    },
+    signal,
+  );
+  undo.defer(() => containerd.containers.delete(sandbox.id));
+}
+
+/** Ends what runs of a container, however far it got, and removes task and shim. Idempotent. */
+export async function removeTask(
+  { containerd }: Pick<Deps, "containerd">,
+  id: string,
+): Promise<number | undefined> {
+  return withDeadline(`ending the task of ${id}`, 60_000, async (signal) => {
+    try {
+      await killTask({ containerd }, id, signal);
+      return (await containerd.tasks.delete(id, signal)).status;
+    } catch (thrown) {
+      if (isDomainError(thrown, "not_found")) return undefined;
+      throw thrown;
+    }
+  });
+}
+
+/**
+ * Kills every process of a task without letting one run on: a frozen process gets its SIGKILL while frozen
+ * (cgroup v1 delivers it at the thaw, before the process runs again).
+ */
+async function killTask(
+  { containerd }: Pick<Deps, "containerd">,
+  id: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const task = await containerd.tasks.get(id, signal);
+  if (task.status === "stopped") return;
+  if (task.status === "created") {
+    await ignoring("not_found", containerd.tasks.kill(id, { signalNumber: sigkill }, signal));
+    return;
+  }
+  if (task.status === "paused" || task.status === "pausing") {
+    for (const pid of await containerd.tasks.pids(id, signal)) killProcess(pid);
+  }
+  await ignoring("not_found", containerd.tasks.kill(id, { signalNumber: sigkill, all: true }, signal));
+  await containerd.tasks.wait(id, signal);
+}
+
+function killProcess(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code !== "ESRCH") throw thrown;
+  }
+}
+
+async function ignoring(code: "not_found" | "failed_precondition", work: Promise<unknown>): Promise<void> {
+  try {
+    await work;
+  } catch (thrown) {
+    if (!isDomainError(thrown, code)) throw thrown;
+  }
+}
+
+/** Removes everything of a container but the sandbox's layer. Idempotent. */
+export async function removeContainer(
+  { containerd, paths }: Pick<Deps, "containerd" | "paths">,
+  id: string,
+): Promise<number | undefined> {
+  const status = await removeTask({ containerd }, id);
+  await containerd.containers.delete(id);
+  await rm(paths.sandbox(id), { recursive: true, force: true });
+  return status;
+}

@@ -1,0 +1,158 @@
+/** Creating a sandbox: from a template's golden checkpoint, from any checkpoint, or cold from an image. */
+import { DomainError } from "../lib/errors.js";
+import { randomId } from "../lib/ids.js";
+import { openScope } from "../lib/scope.js";
+import type { Limits, Origin, Sandbox, SandboxId, SandboxSpec } from "../sandbox/sandbox.js";
+import { checkRestorable } from "./checkpoint-files.js";
+import { launch, removeContainer } from "./container.js";
+import type { Deps } from "./deps.js";
+import { giveIdentity } from "./identity.js";
+import { prepareSandboxLayer, sandboxLayer } from "./layer.js";
+import type { CreateOptions, Env } from "./node.js";
+import { journaled, moveTo } from "./record.js";
+
+/** Everything that decides what a new sandbox is; `checkpoint` is restored, its absence is a cold start. */
+export interface NewSandbox {
+  readonly id: SandboxId;
+  readonly name?: string;
+  readonly spec: SandboxSpec;
+  readonly origin: Origin;
+  readonly labels: Env;
+  readonly generation: number;
+  readonly parentSnapshot: string;
+  readonly checkpoint?: string;
+}
+
+export async function createSandbox(
+  deps: Deps,
+  options: CreateOptions,
+  signal: AbortSignal,
+): Promise<Sandbox> {
+  const planned = await planSandbox(deps, options, signal);
+  return deps.queue.run(planned.id, () => makeSandbox(deps, planned, signal), signal);
+}
+
+/** Records, launches, identifies. A failure leaves neither record nor anything else. */
+export async function makeSandbox(deps: Deps, planned: NewSandbox, signal: AbortSignal): Promise<Sandbox> {
+  const { store, failpoint } = deps;
+  const { parentSnapshot, checkpoint, ...facts } = planned;
+  const createdAt = deps.now();
+  const sandbox: Sandbox = {
+    ...facts,
+    snapshotKey: sandboxLayer(planned.id),
+    createdAt,
+    state: { status: "creating", since: createdAt },
+  };
+  const operation = {
+    kind: "create",
+    sandbox: sandbox.id,
+    ...(checkpoint === undefined ? {} : { checkpoint }),
+  } as const;
+  return journaled(deps, operation, async () => {
+    await using undo = openScope();
+    store.transact((writer) => {
+      // Its removal may have come first; from here the new record keeps it.
+      if (checkpoint !== undefined) writer.checkpoints.get(checkpoint);
+      writer.sandboxes.insert(sandbox);
+    });
+    undo.defer(() => store.sandboxes.delete(sandbox.id));
+    failpoint("create.recorded");
+    undo.defer(() => deps.containerd.snapshots.remove(sandbox.snapshotKey));
+    await prepareSandboxLayer(deps, { id: sandbox.id, parent: parentSnapshot }, signal);
+    failpoint("create.prepared");
+    const source = checkpoint === undefined ? {} : { checkpointDir: deps.paths.checkpoint(checkpoint) };
+    const live = await launch(deps, { sandbox, ...source }, signal);
+    undo.defer(() => removeContainer(deps, sandbox.id));
+    failpoint("create.started");
+    await giveIdentity(deps, sandbox, signal);
+    const running = moveTo(deps, sandbox.id, { status: "running", since: deps.now(), ...live });
+    undo.move();
+    deps.record("sandbox.created", { sandbox: sandbox.id, attributes: { origin: sandbox.origin.kind } });
+    failpoint("create.done");
+    return running;
+  });
+}
+
+async function planSandbox(deps: Deps, options: CreateOptions, signal: AbortSignal): Promise<NewSandbox> {
+  const { source, name, labels, env } = options;
+  const common = { id: randomId() as SandboxId, labels, ...(name === undefined ? {} : { name }) };
+  if (source.kind === "image") {
+    const { image, topSnapshot } = await deps.containerd.images.resolve(source.image, signal);
+    const spec = coldSpec(deps, { ...source, image: image.name, config: image.config, env });
+    return {
+      ...common,
+      spec,
+      origin: { kind: "image", image: image.name },
+      generation: 1,
+      parentSnapshot: topSnapshot,
+    };
+  }
+  const id =
+    source.kind === "template"
+      ? goldenOf(deps, source.template)
+      : deps.store.checkpoints.find(source.checkpoint).id;
+  const origin: Origin =
+    source.kind === "template"
+      ? { kind: "template", template: source.template, checkpoint: id }
+      : { kind: "checkpoint", checkpoint: id };
+  return { ...common, ...(await planRestore(deps, { checkpoint: id, env }, signal)), origin };
+}
+
+/** The part of a plan that comes from a checkpoint, which is verified here. */
+export async function planRestore(
+  deps: Deps,
+  { checkpoint: id, env }: { readonly checkpoint: string; readonly env: Env },
+  signal: AbortSignal,
+): Promise<Pick<NewSandbox, "spec" | "generation" | "parentSnapshot" | "checkpoint">> {
+  const checkpoint = deps.store.checkpoints.get(id);
+  if (checkpoint.kind === "pause" || checkpoint.kind === "fork") {
+    throw new DomainError(
+      "failed_precondition",
+      `checkpoint ${id} belongs to a ${checkpoint.kind} and cannot be restored by itself`,
+      {
+        hint:
+          checkpoint.kind === "pause"
+            ? `\`ramet resume ${checkpoint.sandbox}\` does`
+            : "take one with `ramet checkpoint create`",
+      },
+    );
+  }
+  await checkRestorable(deps, checkpoint, signal);
+  const spec = { ...checkpoint.spec, env: { ...checkpoint.spec.env, ...env } };
+  return {
+    spec,
+    generation: checkpoint.generation + 1,
+    parentSnapshot: checkpoint.snapshotKey,
+    checkpoint: id,
+  };
+}
+
+function goldenOf({ store }: Pick<Deps, "store">, name: string): string {
+  const { state } = store.templates.get(name);
+  if (state.status === "ready") return state.checkpoint;
+  const why = state.status === "failed" ? `its build failed: ${state.reason}` : "it is still being built";
+  throw new DomainError("failed_precondition", `template ${name} is not ready: ${why}`);
+}
+
+export interface ColdSpec {
+  readonly image: string;
+  readonly config: { readonly env: Env; readonly user: string; readonly cwd: string };
+  readonly env: Env;
+  readonly user?: string;
+  readonly cwd?: string;
+  readonly limits: Limits;
+  readonly allowPrivilegeEscalation: boolean;
+}
+
+/** What the image says, overridden by what was asked for. */
+export function coldSpec({ settings }: Pick<Deps, "settings">, asked: ColdSpec): SandboxSpec {
+  return {
+    image: asked.image,
+    env: { ...asked.config.env, ...asked.env },
+    user: asked.user ?? asked.config.user,
+    cwd: asked.cwd ?? asked.config.cwd,
+    limits: asked.limits,
+    allowPrivilegeEscalation: asked.allowPrivilegeEscalation,
+    guestVersion: settings.guestVersion,
+  };
+}

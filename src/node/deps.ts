@@ -1,0 +1,53 @@
+/** What the verbs of this folder use. `start.ts` builds it; each verb takes the part it needs. */
+import type { HostFacts } from "../checkpoint/compat.js";
+import type { Verifier } from "../checkpoint/verify.js";
+import type { Containerd } from "../containerd/client.js";
+import type { Clock } from "../lib/clock.js";
+import type { KeyedQueue } from "../lib/keyed-queue.js";
+import type { Limiter } from "../lib/limit.js";
+import type { Logger } from "../lib/log.js";
+import type { Store } from "../store/open-store.js";
+import type { Failpoint } from "./failpoint.js";
+import type { Guests } from "./guests.js";
+import type { Paths } from "./paths.js";
+import type { IdRange } from "./unshift.js";
+
+export interface Deps {
+  readonly store: Store;
+  readonly containerd: Containerd;
+  readonly guests: Guests;
+  readonly paths: Paths;
+  /** One line for each sandbox, by id; a template's build and an image's removal have lines too. */
+  readonly queue: KeyedQueue;
+  /** Bounds the restores that run at once, over all sandboxes. */
+  readonly restores: Limiter;
+  /** Clones of one fork that are started at once. */
+  readonly forkParallelism: number;
+  readonly verifier: Verifier;
+  readonly failpoint: Failpoint;
+  readonly record: RecordEvent;
+  readonly now: Clock;
+  readonly log: Logger;
+  readonly settings: Settings;
+}
+
+/** Host ids of the sandboxes' user namespace, and what checkpoints have to fit. */
+export interface Settings {
+  readonly ids: IdRange;
+  readonly runc: string;
+  readonly guestVersion: string;
+  readonly host: HostFacts;
+  /** Path that the loopback hook finds its tools on. */
+  readonly toolPath: string;
+}
+
+export type RecordEvent = (
+  type: string,
+  about: { readonly sandbox?: string; readonly attributes?: Readonly<Record<string, string>> },
+) => void;
+
+/** Labels on everything in containerd that belongs to the agent; nothing without them is ever touched. */
+export const labels = {
+  sandbox: "ramet.sandbox",
+  checkpoint: "ramet.checkpoint",
+} as const;

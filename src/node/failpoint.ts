@@ -1,0 +1,67 @@
+/**
+ * Named places where a test can end the agent or make it fail: the proof that recovery works. A list such as
+ * `pause.dumped=kill;fork.taken=error` arms them; nothing is armed by default.
+ */
+import { DomainError } from "../lib/errors.js";
+
+export const failpoints = [
+  "create.recorded",
+  "create.prepared",
+  "create.started",
+  "create.done",
+  "checkpoint.frozen",
+  "checkpoint.dumped",
+  "checkpoint.thawed",
+  "checkpoint.renamed",
+  "pause.recorded",
+  "pause.dumped",
+  "pause.renamed",
+  "pause.committed",
+  "pause.killed",
+  "resume.recorded",
+  "resume.started",
+  "resume.committed",
+  "fork.taken",
+  "fork.clone",
+  "stop.recorded",
+  "stop.killed",
+  "delete.recorded",
+  "delete.container",
+  "commit.copied",
+  "commit.diffed",
+  "template.started",
+  "template.dumped",
+  "template.killed",
+] as const;
+
+export type FailpointName = (typeof failpoints)[number];
+export type FailpointAction = "kill" | "error";
+export type Failpoint = (name: FailpointName) => void;
+
+/** Parses `name=action;…`. Throws `invalid_argument` for a name or action that does not exist. */
+export function parseFailpoints(text: string): ReadonlyMap<FailpointName, FailpointAction> {
+  const armed = new Map<FailpointName, FailpointAction>();
+  for (const part of text.split(";").filter((piece) => piece !== "")) {
+    const [name = "", action = ""] = part.split("=");
+    const known = failpoints.find((candidate) => candidate === name);
+    if (known === undefined || (action !== "kill" && action !== "error")) {
+      throw new DomainError("invalid_argument", `no such failpoint: ${JSON.stringify(part)}`, {
+        hint: `name=kill or name=error, with a name of: ${failpoints.join(", ")}`,
+      });
+    }
+    armed.set(known, action);
+  }
+  return armed;
+}
+
+/** `end` is what `kill` does: the agent passes a SIGKILL of itself. */
+export function openFailpoint(
+  armed: ReadonlyMap<FailpointName, FailpointAction>,
+  end: () => never,
+): Failpoint {
+  return (name) => {
+    const action = armed.get(name);
+    if (action === "kill") end();
+    if (action === "error") throw new DomainError("internal", `failpoint ${name}`);
+  };
+}

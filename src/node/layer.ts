@@ -1,0 +1,98 @@
+/** Filesystem layers of sandboxes: the active one, copies of it at one instant, and what is committed of them. */
+import { rmdir } from "node:fs/promises";
+import { join } from "node:path";
+import { execa } from "execa";
+import { type Mount, mappingLabelsOf, upperDirectory } from "../containerd/mounts.js";
+import { DomainError } from "../lib/errors.js";
+import { type Deps, labels } from "./deps.js";
+import { unshiftOwners } from "./unshift.js";
+
+type LayerDeps = Pick<Deps, "containerd" | "settings">;
+
+export const sandboxLayer = (id: string) => `sandbox-${id}`;
+export const checkpointLayer = (id: string) => `checkpoint-${id}`;
+const makingOf = (id: string) => `checkpoint-${id}-making`;
+
+/** Makes the writable layer of a sandbox; one left by an earlier try is thrown away. */
+export async function prepareSandboxLayer(
+  { containerd, settings }: LayerDeps,
+  { id, parent }: { readonly id: string; readonly parent: string },
+  signal: AbortSignal,
+): Promise<Mount[]> {
+  const key = sandboxLayer(id);
+  return containerd.snapshots.prepare(
+    {
+      key,
+      parent,
+      labels: {
+        [labels.sandbox]: id,
+        ...mappingLabelsOf({ hostId: settings.ids.base, size: settings.ids.size }),
+      },
+    },
+    signal,
+  );
+}
+
+/** A layer in the making, unmapped, on the same parent as the sandbox's. */
+export interface LayerCopy {
+  readonly key: string;
+  /** Its directory on disk. */
+  readonly directory: string;
+}
+
+export async function prepareLayerCopy(
+  { containerd }: LayerDeps,
+  { checkpoint, sandboxKey }: { readonly checkpoint: string; readonly sandboxKey: string },
+  signal: AbortSignal,
+): Promise<LayerCopy> {
+  const { parent } = await containerd.snapshots.stat(sandboxKey, signal);
+  const key = makingOf(checkpoint);
+  const mounts = await containerd.snapshots.prepare(
+    { key, parent, labels: { [labels.checkpoint]: checkpoint } },
+    signal,
+  );
+  return { key, directory: upperDirectory(mounts) };
+}
+
+/**
+ * Copies a writable layer whose sandbox stands still. `cp -a` keeps owners, hard links, holes, extended
+ * attributes (overlay's marks too), devices (overlay's whiteouts) and FIFOs; reflinks where the disk has them.
+ */
+export async function copyUpper(from: string, to: string): Promise<void> {
+  try {
+    await execa("cp", ["-a", "--reflink=auto", "--sparse=auto", "--", `${from}/.`, to]);
+  } catch (thrown) {
+    const text = thrown instanceof Error && "stderr" in thrown ? String(thrown.stderr) : String(thrown);
+    const full = text.includes("No space left on device");
+    throw new DomainError(
+      full ? "resource_exhausted" : "internal",
+      `copying the layer failed: ${text.trim()}`,
+      {
+        cause: thrown,
+        ...(full ? { hint: "free disk space in the data directory and try again" } : {}),
+      },
+    );
+  }
+}
+
+/** Turns a copied layer into a committed one, owners as seen inside. Gives its size. */
+export async function commitLayer(
+  { containerd, settings }: LayerDeps,
+  { copy, checkpoint }: { readonly copy: LayerCopy; readonly checkpoint: string },
+  signal: AbortSignal,
+): Promise<{ key: string; sizeBytes: number }> {
+  const name = checkpointLayer(checkpoint);
+  await unshiftOwners(copy.directory, settings.ids, signal);
+  // The mount point of the guest's directory is ours, not the sandbox's.
+  await rmdir(join(copy.directory, ".ramet")).catch(() => {});
+  await containerd.snapshots.commit(
+    { key: copy.key, name, labels: { [labels.checkpoint]: checkpoint } },
+    signal,
+  );
+  const { sizeBytes } = await containerd.snapshots.usage(name, signal);
+  return { key: name, sizeBytes };
+}
+
+export function removeLayerCopy({ containerd }: Pick<Deps, "containerd">, checkpoint: string): Promise<void> {
+  return containerd.snapshots.remove(makingOf(checkpoint));
+}

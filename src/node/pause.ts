@@ -1,0 +1,143 @@
+/** Pause puts memory on disk and ends the processes; resume restores them under the same id and layer. */
+import { rm } from "node:fs/promises";
+import type { Checkpoint } from "../checkpoint/checkpoint.js";
+import { DomainError } from "../lib/errors.js";
+import { randomId } from "../lib/ids.js";
+import { openScope } from "../lib/scope.js";
+import type { Sandbox, SandboxId } from "../sandbox/sandbox.js";
+import { transition } from "../sandbox/state.js";
+import { checkRestorable, discardCheckpointFiles, finishCheckpointFiles } from "./checkpoint-files.js";
+import { launch, removeContainer } from "./container.js";
+import type { Deps } from "./deps.js";
+import { dump, reopen, thaw } from "./dump.js";
+import { giveIdentity } from "./identity.js";
+import { journaled, moveTo, requireRunning, stateError } from "./record.js";
+import { lineageOf } from "./take-checkpoint.js";
+
+export interface Paused {
+  readonly sandbox: Sandbox;
+  readonly checkpoint: Checkpoint;
+}
+
+export async function pauseSandbox(deps: Deps, ref: string, signal: AbortSignal): Promise<Paused> {
+  const { id } = deps.store.sandboxes.find(ref);
+  return deps.queue.run(id, () => pause(deps, id, signal), signal);
+}
+
+/**
+ * The processes stay frozen from the dump until the checkpoint is durable and recorded; only then are they
+ * killed. So whatever ends the agent in between, either they run on or the checkpoint is whole.
+ */
+async function pause(deps: Deps, id: SandboxId, signal: AbortSignal): Promise<Paused> {
+  const sandbox = deps.store.sandboxes.get(id);
+  const { pid, pidStart } = requireRunning(sandbox, "pause");
+  const checkpoint = randomId();
+  return journaled(deps, { kind: "pause", sandbox: id, checkpoint }, async () => {
+    await using undo = openScope();
+    moveTo(deps, id, { status: "pausing", since: deps.now(), pid, pidStart });
+    undo.defer(() => moveTo(deps, id, { status: "running", since: sandbox.state.since, pid, pidStart }));
+    deps.failpoint("pause.recorded");
+    const { freezeMs } = await dump(
+      deps,
+      sandbox,
+      { checkpoint, copyLayer: false, stayFrozen: true },
+      signal,
+    );
+    undo.defer(() => reopen(deps, sandbox));
+    undo.defer(() => thaw(deps, sandbox));
+    undo.defer(() => discardCheckpointFiles(deps, checkpoint));
+    const paused = await recordPaused(deps, { sandbox, checkpoint, freezeMs }, signal);
+    undo.move();
+    deps.failpoint("pause.committed");
+    await endPaused(deps, id);
+    deps.record("sandbox.paused", { sandbox: id, attributes: { checkpoint } });
+    return paused;
+  });
+}
+
+async function recordPaused(
+  deps: Deps,
+  { sandbox, checkpoint: id, freezeMs }: { sandbox: Sandbox; checkpoint: string; freezeMs: number },
+  signal: AbortSignal,
+): Promise<Paused> {
+  const lineage = lineageOf(deps, sandbox);
+  const files = { id, kind: "pause", sandbox, layerBytes: 0, ...lineage } as const;
+  const { memoryBytes } = await finishCheckpointFiles(deps, files, signal);
+  deps.failpoint("pause.renamed");
+  const { spec, generation, snapshotKey } = sandbox;
+  const createdAt = deps.now();
+  const checkpoint: Checkpoint = {
+    ...{ id, kind: "pause", sandbox: sandbox.id, spec, generation, snapshotKey, memoryBytes },
+    ...{ layerBytes: 0, freezeMs, createdAt, ...lineage },
+  };
+  return deps.store.transact((store) => {
+    store.checkpoints.insert(checkpoint);
+    const paused = store.sandboxes.update(sandbox.id, (current) => ({
+      ...current,
+      state: transition(current.state, { status: "paused", since: createdAt, checkpoint: id }),
+    }));
+    return { sandbox: paused, checkpoint };
+  });
+}
+
+/** Ends the frozen processes of a sandbox recorded as paused. A start of the agent does it again if need be. */
+export async function endPaused(
+  deps: Pick<Deps, "containerd" | "paths" | "guests" | "failpoint">,
+  id: SandboxId,
+): Promise<void> {
+  deps.guests.remove(
+    id,
+    new DomainError("unavailable", `sandbox ${id} was paused`, { hint: "attach again after `ramet resume`" }),
+  );
+  await removeContainer(deps, id);
+  deps.failpoint("pause.killed");
+}
+
+export async function resumeSandbox(deps: Deps, ref: string, signal: AbortSignal): Promise<Sandbox> {
+  const { id } = deps.store.sandboxes.find(ref);
+  return deps.queue.run(id, () => resume(deps, id, signal), signal);
+}
+
+async function resume(deps: Deps, id: SandboxId, signal: AbortSignal): Promise<Sandbox> {
+  const sandbox = deps.store.sandboxes.get(id);
+  const { state } = sandbox;
+  if (state.status !== "paused") throw stateError(sandbox, "resume", "paused");
+  const { checkpoint } = state;
+  await checkRestorable(deps, deps.store.checkpoints.get(checkpoint), signal);
+  return journaled(deps, { kind: "resume", sandbox: id, checkpoint }, async () => {
+    await using undo = openScope();
+    moveTo(deps, id, { status: "resuming", since: deps.now(), checkpoint });
+    undo.defer(() => moveTo(deps, id, { status: "paused", since: state.since, checkpoint }));
+    deps.failpoint("resume.recorded");
+    const live = await launch(deps, { sandbox, checkpointDir: deps.paths.checkpoint(checkpoint) }, signal);
+    undo.move();
+    deps.failpoint("resume.started");
+    return completeResume(deps, sandbox, { ...live, checkpoint });
+  });
+}
+
+/** The processes run again: from here there is no way back, only forward, also after a crash of the agent. */
+export async function completeResume(
+  deps: Deps,
+  sandbox: Sandbox,
+  {
+    pid,
+    pidStart,
+    checkpoint,
+  }: { readonly pid: number; readonly pidStart: string; readonly checkpoint: string },
+): Promise<Sandbox> {
+  await giveIdentity(deps, sandbox, AbortSignal.timeout(30_000));
+  const running = deps.store.transact((store) => {
+    const next = { status: "running", since: deps.now(), pid, pidStart } as const;
+    const moved = store.sandboxes.update(sandbox.id, (current) => ({
+      ...current,
+      state: transition(current.state, next),
+    }));
+    store.checkpoints.delete(checkpoint);
+    return moved;
+  });
+  deps.failpoint("resume.committed");
+  await rm(deps.paths.checkpoint(checkpoint), { recursive: true, force: true });
+  deps.record("sandbox.resumed", { sandbox: sandbox.id });
+  return running;
+}

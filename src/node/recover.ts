@@ -1,0 +1,136 @@
+/** A start is a recovery: look, plan, and take the steps of the plan, each of which may run twice. */
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { toDomainError } from "../lib/errors.js";
+import { planRecovery } from "../sandbox/plan.js";
+import { type Executors, executeStep, type Step } from "../sandbox/recovery-step.js";
+import type { Sandbox, SandboxId } from "../sandbox/sandbox.js";
+import { removeContainer } from "./container.js";
+import type { Deps } from "./deps.js";
+import { thaw } from "./dump.js";
+import { observe } from "./observe.js";
+import { completeResume, endPaused } from "./pause.js";
+import { reapUnused } from "./reap.js";
+import { moveTo } from "./record.js";
+import { finishDelete, finishStop } from "./stop.js";
+
+/** Bound of one step; a step that fails is logged and left for the next start. */
+const stepMs = 120_000;
+
+export async function recover(deps: Deps, signal: AbortSignal): Promise<void> {
+  const { store, log } = deps;
+  const recorded = {
+    sandboxes: store.sandboxes.list(),
+    templates: store.templates.list(),
+    checkpoints: store.checkpoints.list(),
+    operations: store.operations.list(),
+  };
+  const steps = planRecovery(recorded, await observe(deps, signal));
+  const executors = recoveryExecutors(deps);
+  for (const step of steps) await take(step);
+  if (steps.length > 0) log.info({ steps: steps.length }, "recovered");
+
+  async function take(step: Step): Promise<void> {
+    try {
+      log.debug({ step }, "recovery step");
+      await executeStep(step, executors, AbortSignal.any([signal, AbortSignal.timeout(stepMs)]));
+    } catch (err) {
+      signal.throwIfAborted();
+      log.error({ err, step }, "a recovery step failed; the next start tries again");
+      if (step.action === "adopt" || step.action === "thaw") await giveUp(deps, step.id, err);
+    }
+  }
+}
+
+/** A sandbox that runs but cannot be reached is of no use to anybody: end it and say why; its layer stays. */
+async function giveUp(deps: Deps, id: SandboxId, thrown: unknown): Promise<void> {
+  deps.log.error({ sandbox: id, err: thrown }, "the sandbox does not answer: ending it");
+  await removeContainer(deps, id);
+  moveTo(deps, id, { status: "stopped", since: deps.now(), exitCode: 137 });
+  deps.record("sandbox.stopped", { sandbox: id, attributes: { reason: toDomainError(thrown).message } });
+}
+
+function recoveryExecutors(deps: Deps): Executors {
+  const { store, containerd, paths, guests, now, record } = deps;
+  const reach = (id: SandboxId, signal: AbortSignal) => guests.add(id, paths.guestDir(id), signal);
+
+  /** Back to `running` from whatever was cut short; one that runs already stays as recorded. */
+  const runs = ({ id, pid, pidStart }: { id: SandboxId; pid: number; pidStart: string }) => {
+    if (store.sandboxes.get(id).state.status !== "running")
+      moveTo(deps, id, { status: "running", since: now(), pid, pidStart });
+  };
+
+  return {
+    async adopt(step, signal) {
+      await reach(step.id, signal);
+      runs(step);
+    },
+    async thaw(step, signal) {
+      await thaw(deps, store.sandboxes.get(step.id));
+      await reach(step.id, signal);
+      runs(step);
+    },
+    async finishResume({ id, pid, pidStart, checkpoint }, signal) {
+      await thaw(deps, store.sandboxes.get(id));
+      await reach(id, signal);
+      await completeResume(deps, store.sandboxes.get(id), { pid, pidStart, checkpoint });
+    },
+    finishPause: ({ id }) => endPaused(deps, id),
+    async rollBackResume({ id, checkpoint }) {
+      await removeContainer(deps, id);
+      moveTo(deps, id, { status: "paused", since: now(), checkpoint });
+    },
+    async rollBackCreate({ id }) {
+      await removeContainer(deps, id);
+      await containerd.snapshots.remove(store.sandboxes.get(id).snapshotKey);
+      store.sandboxes.delete(id);
+    },
+    async finishStop({ id }) {
+      if (store.sandboxes.get(id).state.status !== "stopping")
+        moveTo(deps, id, { status: "stopping", since: now() });
+      await finishStop(deps, id);
+    },
+    finishDelete: ({ id }) => finishDelete(deps, id),
+    async markStopped({ id, exitCode }) {
+      await removeContainer(deps, id);
+      moveTo(deps, id, { status: "stopped", since: now(), exitCode });
+      record("sandbox.stopped", { sandbox: id, attributes: { exitCode: String(exitCode) } });
+    },
+    async markFailed({ id, reason }) {
+      const sandbox = store.sandboxes.get(id);
+      await removeContainer(deps, id);
+      await containerd.snapshots.remove(sandbox.snapshotKey);
+      store.sandboxes.update(
+        id,
+        (current): Sandbox => ({ ...current, state: { status: "failed", since: now(), reason } }),
+      );
+      record("sandbox.failed", { sandbox: id, attributes: { reason } });
+    },
+    async failTemplateBuild({ name, reason }) {
+      store.templates.update(name, (template) => ({
+        ...template,
+        state: { status: "failed", since: now(), reason },
+      }));
+    },
+    removeUnusedCheckpoint: ({ id }) => removeUnused(deps, id),
+    async removeOrphanContainer({ id }) {
+      await removeContainer(deps, id);
+    },
+    removeOrphanSnapshot: ({ key }, signal) => containerd.snapshots.remove(key, signal),
+    removeOrphanDirectory: ({ id }) => rm(paths.sandbox(id), { recursive: true, force: true }),
+    removeOrphanCheckpointDirectory: ({ name }) =>
+      rm(join(paths.checkpoints, name), { recursive: true, force: true }),
+    async dropOperation({ id }) {
+      store.operations.delete(id);
+    },
+  };
+}
+
+/** Of a pause whose sandbox is gone; others are a fork's or a template's. */
+async function removeUnused(deps: Deps, id: string): Promise<void> {
+  const checkpoint = deps.store.checkpoints.peek(id);
+  if (checkpoint === undefined) return;
+  if (checkpoint.kind !== "pause") return reapUnused(deps, id, () => false);
+  deps.store.checkpoints.delete(id);
+  await rm(deps.paths.checkpoint(id), { recursive: true, force: true });
+}

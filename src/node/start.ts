@@ -1,0 +1,182 @@
+/** Builds a node out of its parts, and recovers: the one place where they are wired. */
+import { mkdir, readFile } from "node:fs/promises";
+import { machine, release } from "node:os";
+import { join } from "node:path";
+import { parseCpuInfo } from "../checkpoint/cpu-features.js";
+import { createVerifier } from "../checkpoint/verify.js";
+import type { AgentConfig } from "../config/schema.js";
+import { connectContainerd } from "../containerd/client.js";
+import { criuConfig } from "../criu/config.js";
+import { readCriuVersion, readRuncVersion } from "../criu/features.js";
+import { writeFileAtomic } from "../lib/atomic-file.js";
+import { systemClock } from "../lib/clock.js";
+import { createKeyedQueue } from "../lib/keyed-queue.js";
+import { createLimiter } from "../lib/limit.js";
+import type { Logger } from "../lib/log.js";
+import { openScope } from "../lib/scope.js";
+import { openStore } from "../store/open-store.js";
+import { openCheckpointVerbs } from "./checkpoints.js";
+import { commitSandbox } from "./commit.js";
+import { createSandbox } from "./create.js";
+import type { Deps, Settings } from "./deps.js";
+import { openEvents } from "./events.js";
+import { openFailpoint, parseFailpoints } from "./failpoint.js";
+import { openFiles } from "./file-operations.js";
+import { forkSandbox } from "./fork.js";
+import { openGuests } from "./guests.js";
+import { openImageVerbs } from "./images.js";
+import { readInfo } from "./info.js";
+import { installGuest } from "./install-guest.js";
+import { streamLogs } from "./logs.js";
+import type { Node, Sandboxes } from "./node.js";
+import { nodePaths, type Paths } from "./paths.js";
+import { pauseSandbox, resumeSandbox } from "./pause.js";
+import { openProcesses } from "./process-operations.js";
+import { recover } from "./recover.js";
+import { readStats } from "./stats.js";
+import { deleteSandbox, stopSandbox } from "./stop.js";
+import { openTemplateVerbs } from "./templates.js";
+import { watchTasks } from "./watch-tasks.js";
+
+export interface NodeOptions {
+  readonly config: AgentConfig;
+  /** The static binary that this release brings. */
+  readonly guestBinary: string;
+  readonly version: string;
+  readonly log: Logger;
+}
+
+export interface StartedNode extends AsyncDisposable {
+  readonly node: Node;
+}
+
+/**
+ * Opens the store (which locks it), connects to containerd, recovers. Disposing lets go: sandboxes run on, and
+ * the next start adopts them.
+ */
+export async function startNode(
+  { config, guestBinary, version, log }: NodeOptions,
+  signal: AbortSignal,
+): Promise<StartedNode> {
+  await using scope = openScope();
+  const paths = nodePaths(config);
+  await makeDirectories(paths, config);
+  const store = scope.use(openStore(paths.database));
+  const containerd = await connectContainerd(config.containerd, signal);
+  scope.defer(() => containerd.close());
+  const now = systemClock;
+  const events = openEvents({ store, now });
+  const deps: Deps = {
+    store,
+    containerd,
+    paths,
+    now,
+    log,
+    guests: openGuests({ log }),
+    queue: createKeyedQueue({ waitingMax: config.operationsWaitingMax }),
+    restores: createLimiter(config.restoreParallelism),
+    // Beyond the restores themselves, a clone's records and its guest's greeting overlap with others' restores.
+    forkParallelism: 2 * config.restoreParallelism,
+    verifier: createVerifier({ parallel: 2, rememberMax: 10_000 }),
+    failpoint: openFailpoint(parseFailpoints(config.failpoints), endAtOnce),
+    record: (type, { sandbox, attributes = {} }) =>
+      events.record({ type, attributes, ...(sandbox === undefined ? {} : { sandbox }) }),
+    settings: await readSettings({ config, paths, guestBinary }),
+  };
+  await writeFileAtomic(paths.criuConfig, criuConfig());
+  await recover(deps, signal);
+  const watching = new AbortController();
+  const watch = watchTasks(deps, watching.signal).catch((err: unknown) => {
+    if (!watching.signal.aborted) log.error({ err }, "following containerd's events ended");
+  });
+  scope.defer(async () => {
+    watching.abort();
+    await watch;
+  });
+  const owned = scope.move();
+  return {
+    node: nodeOver(deps, { events, version, config }),
+    [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),
+  };
+}
+
+/** What a failpoint's `kill` does: no handler, no cleanup, as a crash. */
+function endAtOnce(): never {
+  process.kill(process.pid, "SIGKILL");
+  for (;;);
+}
+
+async function makeDirectories(paths: Paths, { dataDir, runDir }: AgentConfig): Promise<void> {
+  // Mapped roots walk through the data directory to their guest directories, and see nothing in it.
+  for (const directory of [dataDir, runDir, paths.sandboxes])
+    await mkdir(directory, { recursive: true, mode: 0o711 });
+  await mkdir(paths.checkpoints, { recursive: true, mode: 0o700 });
+}
+
+interface SettingsSource {
+  readonly config: AgentConfig;
+  readonly paths: Paths;
+  readonly guestBinary: string;
+}
+
+async function readSettings({ config, paths, guestBinary }: SettingsSource): Promise<Settings> {
+  const { prefix, ids } = config;
+  const runc = join(prefix, "bin/runc");
+  const [guests, cpuInfo, criuVersion, runcVersion] = await Promise.all([
+    installGuest(paths, guestBinary),
+    readFile("/proc/cpuinfo", "utf8"),
+    readCriuVersion(join(prefix, "bin/criu")),
+    readRuncVersion(runc),
+  ]);
+  return {
+    ids,
+    runc,
+    guestVersion: guests.current,
+    toolPath: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    host: {
+      architecture: machine(),
+      kernel: release(),
+      cpuFeatures: parseCpuInfo(cpuInfo),
+      criuVersion,
+      runcVersion,
+      guestVersions: guests.installed,
+      ids,
+    },
+  };
+}
+
+interface NodeParts {
+  readonly events: ReturnType<typeof openEvents>;
+  readonly version: string;
+  readonly config: AgentConfig;
+}
+
+function nodeOver(deps: Deps, { events, version, config }: NodeParts): Node {
+  return {
+    sandboxes: sandboxVerbs(deps),
+    processes: openProcesses(deps),
+    files: openFiles(deps),
+    checkpoints: openCheckpointVerbs(deps),
+    templates: openTemplateVerbs(deps),
+    images: openImageVerbs(deps),
+    events: (query, signal) => events.follow(query, signal),
+    info: (signal) => readInfo({ ...deps, version, dataDir: config.dataDir }, signal),
+  };
+}
+
+function sandboxVerbs(deps: Deps): Sandboxes {
+  const { store } = deps;
+  return {
+    create: (options, signal) => createSandbox(deps, options, signal),
+    get: async (ref) => store.sandboxes.find(ref),
+    list: async (filter) => store.sandboxes.list(filter),
+    fork: (ref, options, signal) => forkSandbox(deps, ref, options, signal),
+    pause: (ref, signal) => pauseSandbox(deps, ref, signal),
+    resume: (ref, signal) => resumeSandbox(deps, ref, signal),
+    stop: (ref, options, signal) => stopSandbox(deps, ref, options, signal),
+    delete: (ref, options, signal) => deleteSandbox(deps, ref, options, signal),
+    commit: (ref, options, signal) => commitSandbox(deps, ref, options, signal),
+    stats: (ref, signal) => readStats(deps, ref, signal),
+    logs: (ref, options, signal) => streamLogs(deps, ref, options, signal),
+  };
+}

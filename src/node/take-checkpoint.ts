@@ -1,0 +1,134 @@
+/** Taking a checkpoint of a running sandbox that runs on. */
+import type { Checkpoint } from "../checkpoint/checkpoint.js";
+import { randomId } from "../lib/ids.js";
+import { openScope } from "../lib/scope.js";
+import type { Sandbox, SandboxId } from "../sandbox/sandbox.js";
+import { discardCheckpointFiles, finishCheckpointFiles } from "./checkpoint-files.js";
+import type { Deps } from "./deps.js";
+import { dump } from "./dump.js";
+import { commitLayer, type LayerCopy, removeLayerCopy } from "./layer.js";
+import { journaled, moveTo, requireRunning } from "./record.js";
+
+export async function takeCheckpoint(
+  deps: Deps,
+  ref: string,
+  { name }: { readonly name?: string },
+  signal: AbortSignal,
+): Promise<Checkpoint> {
+  const { id } = deps.store.sandboxes.find(ref);
+  return deps.queue.run(
+    id,
+    async () => {
+      const taken = await copySandbox(
+        deps,
+        id,
+        { kind: "user", ...(name === undefined ? {} : { name }) },
+        signal,
+      );
+      deps.record("checkpoint.created", { sandbox: id, attributes: { checkpoint: taken.id } });
+      return taken;
+    },
+    signal,
+  );
+}
+
+export interface CopyOptions {
+  readonly kind: "user" | "fork";
+  readonly name?: string;
+}
+
+/** Dumps and copies a running sandbox, records the checkpoint. Runs in the sandbox's line. */
+export async function copySandbox(
+  deps: Deps,
+  id: SandboxId,
+  options: CopyOptions,
+  signal: AbortSignal,
+): Promise<Checkpoint> {
+  const sandbox = deps.store.sandboxes.get(id);
+  const live = requireRunning(sandbox, options.kind === "fork" ? "fork" : "take a checkpoint of");
+  const checkpoint = randomId();
+  return journaled(deps, { kind: "checkpoint", sandbox: id, checkpoint }, async () => {
+    await using undo = openScope();
+    const { pid, pidStart } = live;
+    const backToRunning = () => {
+      const { state } = deps.store.sandboxes.get(id);
+      if (state.status === "checkpointing")
+        moveTo(deps, id, { status: "running", since: state.since, pid, pidStart });
+    };
+    moveTo(deps, id, { status: "checkpointing", since: deps.now(), pid, pidStart });
+    try {
+      const { freezeMs, copy } = await dump(
+        deps,
+        sandbox,
+        { checkpoint, copyLayer: true, stayFrozen: false },
+        signal,
+      );
+      undo.defer(() => discardCheckpointFiles(deps, checkpoint));
+      const whole = await finish(
+        deps,
+        { sandbox, checkpoint, freezeMs, copy: copy as LayerCopy, options },
+        signal,
+      );
+      undo.move();
+      return whole;
+    } finally {
+      backToRunning();
+    }
+  });
+}
+
+interface Finishing {
+  readonly sandbox: Sandbox;
+  readonly checkpoint: string;
+  readonly freezeMs: number;
+  readonly copy: LayerCopy;
+  readonly options: CopyOptions;
+}
+
+/** From here the sandbox runs; layer, files and record follow in the order in which they can be undone. */
+async function finish(
+  deps: Deps,
+  { sandbox, checkpoint: id, freezeMs, copy, options }: Finishing,
+  signal: AbortSignal,
+): Promise<Checkpoint> {
+  await using undo = openScope();
+  undo.defer(() => removeLayerCopy(deps, id));
+  const layer = await commitLayer(deps, { copy, checkpoint: id }, signal);
+  undo.defer(() => deps.containerd.snapshots.remove(layer.key));
+  const lineage = lineageOf(deps, sandbox);
+  const { memoryBytes } = await finishCheckpointFiles(
+    deps,
+    { id, kind: options.kind, sandbox, layerBytes: layer.sizeBytes, ...lineage },
+    signal,
+  );
+  deps.failpoint("checkpoint.renamed");
+  const checkpoint: Checkpoint = {
+    id,
+    kind: options.kind,
+    sandbox: sandbox.id,
+    spec: sandbox.spec,
+    generation: sandbox.generation,
+    snapshotKey: layer.key,
+    memoryBytes,
+    layerBytes: layer.sizeBytes,
+    freezeMs,
+    createdAt: deps.now(),
+    ...lineage,
+    ...(options.name === undefined ? {} : { name: options.name }),
+  };
+  deps.store.checkpoints.insert(checkpoint);
+  undo.move();
+  return checkpoint;
+}
+
+/** Parent: the sandbox's own last checkpoint, else its origin. Base: the origin, whose layer is underneath. */
+export function lineageOf(
+  { store }: Pick<Deps, "store">,
+  sandbox: Sandbox,
+): Pick<Checkpoint, "parent" | "base"> {
+  const { origin } = sandbox;
+  const base = "checkpoint" in origin ? origin.checkpoint : undefined;
+  const [last] = store.checkpoints.list({ sandbox: sandbox.id, kinds: ["user"] });
+  const parent = last?.id ?? base;
+  return { ...(parent === undefined ? {} : { parent }), ...(base === undefined ? {} : { base }) };
+}

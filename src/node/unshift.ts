@@ -1,0 +1,44 @@
+/**
+ * A sandbox's writable layer holds the host's ids (0 inside is 100000 on disk); layers underneath an idmapped
+ * overlay hold the ids as seen inside. This turns the first form into the second, in place.
+ */
+import { chmodSync, lchownSync, lstatSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
+
+export interface IdRange {
+  /** First host id. */
+  readonly base: number;
+  readonly size: number;
+}
+
+const perTurn = 256;
+
+/**
+ * Subtracts the base from every owner below `root`, itself included, that lies in the range. Running it twice
+ * changes nothing more. The set-id bits, which chown(2) clears, are put back.
+ */
+export async function unshiftOwners(root: string, range: IdRange, signal?: AbortSignal): Promise<void> {
+  const pending = [root];
+  let done = 0;
+  for (let path = pending.pop(); path !== undefined; path = pending.pop()) {
+    if (unshiftOne(path, range)) for (const name of readdirSync(path)) pending.push(join(path, name));
+    if (++done % perTurn === 0) {
+      signal?.throwIfAborted();
+      await setImmediate();
+    }
+  }
+}
+
+/** Gives whether it is a directory. */
+function unshiftOne(path: string, { base, size }: IdRange): boolean {
+  const stat = lstatSync(path);
+  const inside = (id: number) => (id >= base && id < base + size ? id - base : id);
+  const uid = inside(stat.uid);
+  const gid = inside(stat.gid);
+  if (uid !== stat.uid || gid !== stat.gid) {
+    lchownSync(path, uid, gid);
+    if ((stat.mode & 0o6000) !== 0 && !stat.isSymbolicLink()) chmodSync(path, stat.mode & 0o7777);
+  }
+  return stat.isDirectory();
+}
