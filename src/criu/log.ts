@@ -1,18 +1,75 @@
-import { DomainError } from "../lib/errors.js";
+/** CRIU's dump.log and restore.log as errors that a person can act on. Pure. */
+import { DomainError, type ErrorCode, isDomainError } from "../lib/errors.js";
+import { type KnownCause, knownCauses } from "./log-causes.js";
 
+/** Logged by every run that may not raise its own limit, and harmless. */
+const harmless = /RLIMIT_NOFILE for self/;
+
+/** Lines that only say that something before them failed. */
+const consequence =
+  /Dumping FAILED|Restoring FAILED|Dump files \(pid: \d+\) failed|Unable to open fd=\d+ id=/;
+
+// `(00.047985)  28495: Error (criu/files-reg.c:1031): text`; the parasite's lines have `pie: PID: ` in front.
+const errorLine = /^(?:\([\d.]+\))?\s*(?:pie: )?(?:\d+: )?Error \([^)]*\): (.*)$/;
+
+/** The texts of the errors in a log, oldest first, without the harmless ones; made safe to print. */
+export function criuErrors(log: string): string[] {
+  return log
+    .split("\n")
+    .map((line) => errorLine.exec(line)?.[1])
+    .filter((text) => text !== undefined)
+    .filter((text) => !harmless.test(text))
+    .map(printable);
+}
+
+/** Explains a failed dump of a sandbox by its dump.log; the sandbox runs on. */
 export function dumpError(id: string, log: string, cause: unknown): DomainError {
-  return new DomainError("failed_precondition", `cannot dump sandbox ${id}: ${lastErrors(log, cause)}`, {
-    cause,
-  });
+  return explain(`cannot dump sandbox ${id}`, "failed_precondition", { log, cause });
 }
 
+/** Explains a failed restore by its restore.log; the checkpoint stays as it was. */
 export function restoreError(id: string, log: string, cause: unknown): DomainError {
-  return new DomainError("failed_precondition", `cannot restore sandbox ${id}: ${lastErrors(log, cause)}`, {
-    cause,
-  });
+  return explain(`cannot restore sandbox ${id}`, "internal", { log, cause });
 }
 
-function lastErrors(log: string, cause: unknown): string {
-  const lines = log.split("\n").filter((line) => line.includes("Error (") && !line.includes("RLIMIT_NOFILE"));
-  return lines.length === 0 ? String(cause) : lines.slice(-3).join("; ");
+interface Failure {
+  readonly log: string;
+  /** What runc and containerd said, which is rarely more than that CRIU failed. */
+  readonly cause: unknown;
+}
+
+function explain(what: string, otherwise: ErrorCode, { log, cause }: Failure): DomainError {
+  const errors = criuErrors(log);
+  for (const text of errors) {
+    const known = knownCauses.find(({ line }) => line.test(text));
+    if (known !== undefined) return knownError(what, { known, text, cause });
+  }
+  if (isDomainError(cause, "cancelled") || isDomainError(cause, "deadline_exceeded")) {
+    return new DomainError(cause.code, `${what}: ${cause.message}`, { cause });
+  }
+  const causes = errors.filter((text) => !consequence.test(text));
+  const said = (causes.length > 0 ? causes : errors).slice(-3).join("; ");
+  if (said === "") return new DomainError(otherwise, `${what}: ${messageOf(cause)}`, { cause });
+  return new DomainError(otherwise, `${what}: CRIU: ${said}`, { cause });
+}
+
+function knownError(
+  what: string,
+  { known, text, cause }: { readonly known: KnownCause; readonly text: string; readonly cause: unknown },
+): DomainError {
+  const groups = known.line.exec(text) ?? [];
+  const says = known.says.replace(/\$(\d)/g, (_, group: string) => groups[Number(group)] ?? "");
+  return new DomainError(known.code, `${what}: ${says}`, { cause, hint: known.hint });
+}
+
+function messageOf(thrown: unknown): string {
+  return printable(thrown instanceof Error ? thrown.message : String(thrown));
+}
+
+/** The log quotes names that the sandbox chose. */
+function printable(text: string): string {
+  return text
+    .replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, " ")
+    .trim()
+    .slice(0, 300);
 }

@@ -135,6 +135,5 @@ export function disconnected(what: string, cause?: unknown): DomainError {
 
 /** Text from the sandbox, made safe for terminals and logs. */
 function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is taken out
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, "?").slice(0, 512);
+  return text.replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, "?").slice(0, 512);
 }
