@@ -77,6 +77,7 @@ async function standingStill(deps: Deps, sandbox: Sandbox, work: () => Promise<v
   if (sandbox.state.status !== "running") return work();
   await deps.containerd.tasks.pause(sandbox.id);
   try {
+    deps.failpoint("commit.frozen");
     await work();
   } finally {
     await thaw(deps, sandbox);

@@ -27,6 +27,7 @@ export const failpoints = [
   "stop.killed",
   "delete.recorded",
   "delete.container",
+  "commit.frozen",
   "commit.copied",
   "commit.diffed",
   "template.started",

@@ -91,10 +91,10 @@ function recoveryExecutors(deps: Deps): Executors {
       await finishStop(deps, id);
     },
     finishDelete: ({ id }) => finishDelete(deps, id),
-    async markStopped({ id, exitCode }) {
+    async markStopped({ id, exitCode, reason }) {
       await removeContainer(deps, id);
       moveTo(deps, id, { status: "stopped", since: now(), exitCode });
-      record("sandbox.stopped", { sandbox: id, attributes: { exitCode: String(exitCode) } });
+      record("sandbox.stopped", { sandbox: id, attributes: { exitCode: String(exitCode), reason } });
     },
     async markFailed({ id, reason }) {
       const sandbox = store.sandboxes.get(id);

@@ -1,0 +1,200 @@
+/**
+ * The agent is killed at every named failpoint in the middle of its operations; the next start has to put the
+ * system right: nothing acknowledged lost, the sandbox running or paused with its memory, nothing leaked.
+ */
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import type { Api } from "../../src/cli/client.js";
+import { SandboxStatus } from "../../src/gen/ramet/v1/sandbox_pb.js";
+import { type FailpointName, failpoints } from "../../src/node/failpoint.js";
+import { holdings, openTestAgent, type TestAgent } from "../support/agent.js";
+import { testRuntime } from "../support/containerd.js";
+
+const { RUNNING, PAUSED, STOPPED } = SandboxStatus;
+
+let agent: TestAgent;
+let api: Api;
+/** A sandbox with a process that counts in memory and in a file. */
+let victim: string;
+
+const counter = `
+import itertools, os, time
+for n in itertools.count():
+    with open('/tmp/count.new', 'w') as f: f.write(str(n))
+    os.rename('/tmp/count.new', '/tmp/count')
+    time.sleep(0.005)
+`;
+
+beforeAll(async () => {
+  agent = await openTestAgent("crash");
+  api = await agent.start();
+  await drain(api.images.import({ path: testRuntime().image, name: "test" }));
+  await drain(api.templates.build({ name: "base", image: "test", readyTimeoutMs: 10_000 }));
+});
+
+afterAll(async () => {
+  await agent[Symbol.asyncDispose]();
+});
+
+beforeEach(async () => {
+  await agent.kill("SIGKILL");
+  api = await agent.start();
+  for (const { id } of (await api.sandboxes.list({})).sandboxes)
+    await api.sandboxes.delete({ sandbox: id, force: true });
+  for (const { id } of (await api.checkpoints.list({})).checkpoints)
+    await api.checkpoints.delete({ checkpoint: id });
+  const { sandbox } = await api.sandboxes.create({
+    source: { case: "template", value: "base" },
+    name: "victim",
+  });
+  victim = sandbox?.id ?? "";
+  await drain(
+    api.processes.exec(
+      once({ case: "start", value: { sandbox: victim, argv: ["python3", "-c", counter], detach: true } }),
+    ),
+  );
+  await counted(0);
+});
+
+/** What is done with the victim, which failpoints it passes, and what has to be true after the next start. */
+const operations: ReadonlyArray<{
+  readonly name: string;
+  readonly points: readonly FailpointName[];
+  readonly run: () => Promise<unknown>;
+  /** Before the victim is looked at. */
+  readonly before?: () => Promise<unknown>;
+  readonly victim: (point: FailpointName) => SandboxStatus | "gone";
+  readonly others?: (point: FailpointName) => number;
+}> = [
+  {
+    name: "create",
+    points: ["create.recorded", "create.prepared", "create.started", "create.done"],
+    run: () => api.sandboxes.create({ source: { case: "template", value: "base" } }),
+    victim: () => RUNNING,
+    others: (point) => (point === "create.done" ? 1 : 0),
+  },
+  {
+    name: "checkpoint",
+    points: ["checkpoint.frozen", "checkpoint.dumped", "checkpoint.thawed", "checkpoint.renamed"],
+    run: () => api.checkpoints.create({ sandbox: victim }),
+    victim: () => RUNNING,
+  },
+  {
+    name: "pause",
+    points: ["pause.recorded", "pause.dumped", "pause.renamed", "pause.committed", "pause.killed"],
+    run: () => api.sandboxes.pause({ sandbox: victim }),
+    victim: (point) => (point === "pause.committed" || point === "pause.killed" ? PAUSED : RUNNING),
+  },
+  {
+    name: "resume",
+    points: ["resume.recorded", "resume.started", "resume.committed"],
+    before: () => api.sandboxes.pause({ sandbox: victim }),
+    run: () => api.sandboxes.resume({ sandbox: victim }),
+    victim: (point) => (point === "resume.recorded" ? PAUSED : RUNNING),
+  },
+  {
+    name: "fork",
+    points: ["fork.taken", "create.recorded", "create.prepared", "create.started", "fork.clone"],
+    run: () => drain(api.sandboxes.fork({ sandbox: victim, count: 2 })),
+    victim: () => RUNNING,
+    others: (point) => (point === "fork.clone" ? 1 : 0),
+  },
+  {
+    name: "stop",
+    points: ["stop.recorded", "stop.killed"],
+    run: () => api.sandboxes.stop({ sandbox: victim, graceMs: 1000 }),
+    victim: () => STOPPED,
+  },
+  {
+    name: "delete",
+    points: ["delete.recorded", "delete.container"],
+    run: () => api.sandboxes.delete({ sandbox: victim, force: true }),
+    victim: () => "gone",
+  },
+  {
+    name: "commit",
+    points: ["commit.frozen", "commit.copied", "commit.diffed"],
+    run: () => api.sandboxes.commit({ sandbox: victim, image: "committed", replace: true }),
+    victim: () => RUNNING,
+  },
+  {
+    name: "template build",
+    points: ["template.started", "template.dumped", "template.killed"],
+    run: () =>
+      drain(api.templates.build({ name: "base", image: "test", replace: true, readyTimeoutMs: 10_000 })),
+    victim: () => RUNNING,
+  },
+];
+
+it("has a test for every failpoint", () => {
+  expect(new Set(operations.flatMap(({ points }) => points))).toEqual(new Set(failpoints));
+});
+
+describe.each(operations)(
+  "killed in the middle of $name",
+  ({ points, run, before, victim: expected, others }) => {
+    it.each(points)("at %s, the next start puts everything right", async (point) => {
+      await before?.();
+      const reached = before === undefined ? await count() : 0;
+      await agent.kill("SIGKILL");
+      api = await agent.start(`${point}=kill`);
+      await expect(run()).rejects.toThrow();
+      expect(await agent.ended()).toBe("SIGKILL");
+
+      api = await agent.start();
+      const wanted = expected(point);
+      const { sandboxes } = await api.sandboxes.list({});
+      expect(sandboxes.filter(({ id }) => id !== victim)).toHaveLength(others?.(point) ?? 0);
+      for (const { status } of sandboxes.filter(({ id }) => id !== victim)) expect(status).toBe(RUNNING);
+      const found = sandboxes.find(({ id }) => id === victim);
+      expect(found?.status ?? "gone").toBe(wanted);
+      if (wanted === PAUSED) await api.sandboxes.resume({ sandbox: victim });
+      if (wanted === PAUSED || wanted === RUNNING) await counted(reached);
+      expect((await api.templates.get({ name: "base" })).template?.status).toBe("ready");
+      await expectNothingLeft();
+    });
+  },
+);
+
+/** Every directory, container, task and snapshot belongs to a sandbox, a template or a checkpoint that is listed. */
+async function expectNothingLeft(): Promise<void> {
+  const { sandboxes } = await api.sandboxes.list({});
+  const { checkpoints } = await api.checkpoints.list({ all: true });
+  const live = sandboxes.filter(({ status }) => status === RUNNING).map(({ id }) => id);
+  const found = await holdings(agent.namespace);
+  expect(found.containers).toEqual([...live].sort());
+  expect(found.tasks).toEqual(live.map((id) => `${id} running`).sort());
+  const layers = [
+    ...sandboxes.map(({ id }) => `sandbox-${id}`),
+    ...checkpoints.filter(({ kind }) => kind !== "pause").map(({ id }) => `checkpoint-${id}`),
+  ];
+  expect(found.snapshots).toEqual(layers.sort());
+  expect(readdirSync(join(agent.dataDir, "sandboxes")).sort()).toEqual([...live].sort());
+  const whole = checkpoints.filter(({ kind }) => kind !== "fork").map(({ id }) => id);
+  expect(readdirSync(join(agent.dataDir, "checkpoints")).sort()).toEqual(whole.sort());
+}
+
+async function count(): Promise<number> {
+  let text = "";
+  for await (const { data } of api.files.read({ sandbox: victim, path: "/tmp/count" }))
+    text += Buffer.from(data).toString();
+  return Number(text);
+}
+
+/** The counter has gone on beyond `reached`: its memory is there and it runs. */
+async function counted(reached: number): Promise<void> {
+  await expect
+    .poll(() => count().catch(() => -1), { timeout: 10_000, interval: 20 })
+    .toBeGreaterThan(reached);
+}
+
+async function drain<T>(stream: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const item of stream) all.push(item);
+  return all;
+}
+
+async function* once<T>(message: T): AsyncGenerator<{ message: T }> {
+  yield { message };
+}

@@ -1,0 +1,100 @@
+/** The built agent as a process of its own, as a user has it: flags, socket, signals, crashes. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type Api, connectAgent } from "../../src/cli/client.js";
+import { connectContainerd } from "../../src/containerd/client.js";
+import { connectForTest, testRuntime } from "./containerd.js";
+
+export interface TestAgent extends AsyncDisposable {
+  readonly dataDir: string;
+  readonly namespace: string;
+  readonly socketPath: string;
+  /** Starts the daemon, with failpoints armed; connected once it answers. */
+  start(failpoints?: string): Promise<Api>;
+  /** Waits until the daemon has ended by itself, as a failpoint makes it. Gives the signal that ended it. */
+  ended(): Promise<NodeJS.Signals | null>;
+  kill(signal: NodeJS.Signals): Promise<void>;
+}
+
+const daemon = fileURLToPath(new URL("../../dist/bin/rametd.js", import.meta.url));
+
+/** `name` is a short word that no other test file uses. What an earlier run left under it is removed first. */
+export async function openTestAgent(name: string): Promise<TestAgent> {
+  const runtime = testRuntime();
+  const namespace = `agent-${name}`;
+  const dataDir = join(runtime.root, namespace);
+  const runDir = join(dataDir, "run");
+  const socketPath = join(runDir, "agent.sock");
+  await empty(namespace, dataDir);
+  mkdirSync(runDir, { recursive: true, mode: 0o711 });
+  let child: ChildProcess | undefined;
+  let api: Api | undefined;
+
+  const flags = {
+    "data-dir": dataDir,
+    "run-dir": runDir,
+    prefix: runtime.prefix,
+    "containerd-address": runtime.address,
+    "containerd-namespace": namespace,
+    "log-level": "warn",
+  };
+
+  async function ended(): Promise<NodeJS.Signals | null> {
+    if (child === undefined) return null;
+    if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+    api?.[Symbol.dispose]();
+    return child.signalCode;
+  }
+
+  async function kill(signal: NodeJS.Signals): Promise<void> {
+    child?.kill(signal);
+    await ended();
+  }
+
+  return {
+    dataDir,
+    namespace,
+    socketPath,
+    async start(failpoints = "") {
+      const words = Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, value]);
+      const env = { ...process.env, RAMET_FAILPOINTS: failpoints };
+      child = spawn(process.execPath, [daemon, "agent", ...words], {
+        env,
+        stdio: ["ignore", "ignore", "inherit"],
+      });
+      api = await connectAgent(
+        { socketPath, timeoutMs: 60_000, waitMs: 30_000 },
+        AbortSignal.timeout(60_000),
+      );
+      return api;
+    },
+    ended,
+    kill,
+    async [Symbol.asyncDispose]() {
+      await kill("SIGKILL");
+      await empty(namespace, dataDir);
+    },
+  };
+}
+
+async function empty(namespace: string, dataDir: string): Promise<void> {
+  (await connectForTest(namespace)).close();
+  rmSync(dataDir, { recursive: true, force: true });
+}
+
+/** What containerd has of an agent, for a comparison of before and after. */
+export async function holdings(namespace: string) {
+  const containerd = await connectContainerd({ address: testRuntime().address, namespace });
+  try {
+    const containers = (await containerd.containers.list([])).map(({ id }) => id).sort();
+    const tasks = (await containerd.tasks.list()).map(({ id, status }) => `${id} ${status}`).sort();
+    const ours = ['labels."ramet.sandbox"', 'labels."ramet.checkpoint"'];
+    const snapshots = (await containerd.snapshots.list(ours)).map(({ key }) => key).sort();
+    return { containers, tasks, snapshots };
+  } finally {
+    containerd.close();
+  }
+}
