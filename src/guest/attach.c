@@ -87,7 +87,6 @@ void reader_start(struct conn *c, struct proc *p, uint64_t from) {
     }
     c->role = &role_reader;
     p->readers++;
-    p->held = false;
     p->drain_deadline = 0;
     size_t mark = frame_begin(&c->out, FRAME_OK);
     put_u32(&c->out, (uint32_t)p->pid);

@@ -1,5 +1,5 @@
 // Quiesce: before a dump nothing may be open but the listener and the processes' pipes and terminals.
-// Release, identity or an attach lets held output flow again.
+// Release or identity lets held output flow again; an attach does not, as other readers may be on their way.
 #include "guest.h"
 
 #define HELPER_DEADLINE_MS 2000
@@ -8,7 +8,8 @@
 
 static void hold_followed(int64_t hold_ms) {
     for (struct proc *p = guest.procs; p != NULL; p = p->next) {
-        if (p->readers > 0 && !p->dead) {
+        bool starting = p->spawner != NULL && (p->spawner->request.flags & SPAWN_NO_ATTACH) == 0;
+        if ((p->readers > 0 || starting) && !p->dead) {
             p->held = true;
         }
     }

@@ -7,11 +7,17 @@
 
 #include "guest.h"
 
+#define TERM_GRACE_MS 5000
+
+static volatile sig_atomic_t asked_to_end;
+
 static void on_signal(int signo) {
     int saved = errno;
-    uint8_t byte = (uint8_t)signo;
-    ssize_t written = write(guest.signal_pipe[1], &byte, 1);
-    // A full pipe is fine: the loop wakes anyway, and SIGTERM is never that far behind.
+    if (signo == SIGTERM) {
+        asked_to_end = 1;
+    }
+    // A full pipe is fine: the loop wakes anyway.
+    ssize_t written = write(guest.signal_pipe[1], "", 1);
     (void)written;
     errno = saved;
 }
@@ -60,10 +66,10 @@ void signals_handle(void *owner, int which, short events) {
     (void)events;
     uint8_t bytes[64];
     ssize_t n = read(guest.signal_pipe[0], bytes, sizeof bytes);
-    for (ssize_t i = 0; i < n; i++) {
-        if (bytes[i] == SIGTERM) {
-            shutdown_begin(5000);
-        }
+    (void)n;
+    if (asked_to_end != 0) {
+        asked_to_end = 0;
+        shutdown_begin(TERM_GRACE_MS);
     }
     reap_children();
 }

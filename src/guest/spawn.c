@@ -1,6 +1,7 @@
 // Spawn, the guest's side: descriptors, fork, and the child's word on whether execve went through.
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -124,7 +125,17 @@ static void link_process(struct proc *p, struct conn *c) {
     forget_same_pid(p);
 }
 
-static const struct role role_spawning = {0};
+// A host that leaves before execve is through still gets what KILL_ON_CLOSE promised.
+static void gone_spawning(struct conn *c, bool by_host) {
+    bool kill_it = by_host && (c->request.flags & SPAWN_KILL_ON_CLOSE) != 0;
+    for (const struct proc *p = guest.procs; p != NULL && kill_it; p = p->next) {
+        if (p->spawner == c && !p->reaped) {
+            kill(p->pid, SIGKILL);
+        }
+    }
+}
+
+static const struct role role_spawning = {.gone = gone_spawning};
 
 void op_spawn(struct conn *c) {
     const struct request *q = &c->request;

@@ -4,7 +4,7 @@ import signal
 import threading
 import time
 
-from client import (KILL_ON_CLOSE, NO_ATTACH, PTY, WANT_STDIN, GuestError, text, u32, until)
+from client import (KILL_ON_CLOSE, NO_ATTACH, PTY, WANT_STDIN, GuestError, strings, text, u32, until)
 from tests_dial import serve
 
 
@@ -75,6 +75,7 @@ def test_no_output_is_lost(g):
         rounds += 1
         again = g.attach(s.pid, start=2, seq=s.next)
         assert again.dropped == 0 and again.seq == s.next
+        g.release()
         s = again
     assert b"".join(parts) == b"".join(b"%d\n" % i for i in range(1, n + 1))
     assert rounds == 8 and s.exit.status == 3
@@ -111,8 +112,50 @@ def test_an_exit_during_the_hold_waits(g):
     drain(s)
     g.write_stdin(s.pid, b"\n")
     assert g.wait(s.pid).status == 5
-    again = g.attach(s.pid, start=2, seq=s.next).run()
+    again = g.attach(s.pid, start=2, seq=s.next)
+    g.release()
+    again.run()
     assert again.out == b"b\n" and again.exit.status == 5
+
+
+def test_the_hold_lasts_until_all_readers_are_back(g):
+    first = g.spawn("read x; seq 1 100000", ring=4096, flags=WANT_STDIN)
+    second = g.attach(first.pid, start=1)
+    g.write_stdin(first.pid, b"\n")
+    for s in (first, second):
+        s.until(lambda s: len(s.out) > 10000)
+    g.quiesce(60000)
+    parts = [drain(first).out, drain(second).out]
+    back = g.attach(first.pid, start=2, seq=first.next)
+    end = g.process(first.pid)["end"]
+    time.sleep(0.02)
+    assert g.process(first.pid)["end"] == end, "one reader alone ended the hold"
+    other = g.attach(first.pid, start=2, seq=second.next)
+    assert (back.dropped, other.dropped) == (0, 0)
+    g.release()
+    readers = [threading.Thread(target=s.run) for s in (back, other)]
+    for t in readers:
+        t.start()
+    for t in readers:
+        t.join()
+    whole = b"".join(b"%d\n" % i for i in range(1, 100001))
+    assert parts[0] + back.out == whole and parts[1] + other.out == whole
+
+
+def test_a_spawn_under_way_is_held_too(g):
+    for _ in range(30):
+        with g.connect() as c:
+            c.request(2, u32(0) * 3 + text("") * 2 + text("new") + strings(["/bin/sh", "-c", "seq 1 2000; sleep 9"])
+                      + strings([]))
+            g.quiesce(60000)
+        found = [p for p in g.processes() if p["tag"] == "new" and p["state"] == 1]
+        if found:
+            assert found[0]["flags"] & 16, found
+            s = g.attach("new")
+            g.release()
+            s.until(lambda s: len(s.out) == 8893)
+            g.signal("new", 9, group=1)
+            s.run()
 
 
 def test_unfollowed_processes_are_not_held(g):
@@ -208,12 +251,29 @@ def test_identity_follows_no_link_and_waits_for_no_fifo(g):
     assert not os.path.islink(etc + "hostname")
 
 
-def test_identity_on_mounted_and_read_only_files(g):
-    etc = g.dir + "/etc/"
-    s = g.run(f"mount --bind {g.home}/h /etc/hostname || exit 1; mount -t tmpfs -o ro none {g.dir}/ro", cwd="/")
-    assert s.exit.status != 0
-    assert os.path.exists(etc)
-    assert g.identity("h2", "", 0) == 0
+def mount(g, *args):
+    s = g.run(["/bin/mount", *args], cwd="/")
+    assert s.exit.status == 0, s.err
+
+
+def test_identity_on_a_mounted_file(g):
+    mounted = g.home + "/mounted"
+    with open(mounted, "w") as f:
+        f.write("a longer name than the new one\n")
+    mount(g, "--bind", mounted, "/etc/hostname")
+    assert g.identity("h2") == 0
+    assert open(mounted).read() == "h2\n" and g.run("cat /etc/hostname").out == b"h2\n"
+
+
+def test_identity_on_a_read_only_etc(g):
+    mount(g, "--bind", "/etc", "/etc")
+    mount(g, "-o", "remount,bind,ro", "/etc")
+    assert g.identity("h3", "f" * 32, 5) == 7
+    assert g.run("hostname; echo $RAMET_GENERATION").out == b"h3\n5\n"
+
+
+for needs_mounts in (test_identity_on_a_mounted_file, test_identity_on_a_read_only_etc):
+    needs_mounts.options = ["--child-caps", "a82425fb"]
 
 
 def test_shutdown(g):

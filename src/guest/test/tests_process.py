@@ -2,7 +2,7 @@
 import os
 import signal
 
-from client import (CLEAR_ENV, KILL_ON_CLOSE, NO_ATTACH, PTY, WANT_STDIN, GuestError, text, until)
+from client import (CLEAR_ENV, KILL_ON_CLOSE, NO_ATTACH, PTY, WANT_STDIN, GuestError, strings, text, u32, until)
 
 
 def fails(code, call, errno=None):
@@ -140,6 +140,13 @@ def test_kill_on_close(g):
     assert g.wait(s.pid).status == 9
     until(lambda: g.usage()["processes"] == 1, "children too")
     fails("invalid", lambda: g.spawn("true", flags=KILL_ON_CLOSE | NO_ATTACH))
+
+
+def test_kill_on_close_before_the_start(g):
+    for _ in range(30):
+        with g.connect() as c:
+            c.request(2, u32(KILL_ON_CLOSE) + u32(0) * 2 + text("") * 3 + strings(["/bin/sleep", "100"]) + strings([]))
+    until(lambda: g.info()["running"] == 0 and g.usage()["processes"] == 1, "all are gone")
 
 
 def test_no_attach_tags_and_listing(g):
