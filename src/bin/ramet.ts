@@ -1,15 +1,17 @@
 #!/usr/bin/env node
-import { constants } from "node:os";
 import { type CaughtSignal, caughtSignals, flush } from "../cli/io.js";
 import { main } from "../cli/main.js";
 
 const listeners: Array<(signal: CaughtSignal) => void> = [];
-for (const signal of caughtSignals) process.on(signal, () => listeners.at(-1)?.(signal));
+const deliver = (signal: CaughtSignal) => listeners.at(-1)?.(signal);
+for (const signal of caughtSignals) process.on(signal, () => deliver(signal));
 
 // A reader that went away (`ramet logs | head`) ends us as it would end any filter.
 for (const stream of [process.stdout, process.stderr])
-  stream.on("error", (error: NodeJS.ErrnoException) => {
-    process.exit(error.code === "EPIPE" ? 128 + constants.signals.SIGPIPE : 1);
+  stream.once("error", (error: NodeJS.ErrnoException) => {
+    stream.on("error", () => {});
+    if (error.code === "EPIPE") deliver("SIGPIPE");
+    else process.exit(1);
   });
 
 const exitCode = await main(process.argv.slice(2), {

@@ -30,7 +30,7 @@ describe("sizes and times", () => {
   ])("%s ms are %s", (ms, text) => expect(formatDuration(ms)).toBe(text));
   it("ages count from zero", () => {
     const now = new Date("2026-01-01T00:00:10Z");
-    expect(formatAge(new Date("2026-01-01T00:00:07Z"), now)).toBe("3.0 s ago");
+    expect(formatAge(new Date("2026-01-01T00:00:07Z"), now)).toBe("3 s ago");
     expect(formatAge(new Date("2026-01-01T00:00:11Z"), now)).toBe("0 s ago");
     expect(formatAge(undefined, now)).toBe("-");
   });

@@ -26,7 +26,7 @@ export function formatDuration(ms: number): string {
 export function formatAge(since: Date | undefined, now: Date): string {
   if (since === undefined) return "-";
   const seconds = Math.max(0, Math.floor((now.getTime() - since.getTime()) / 1000));
-  return `${formatDuration(seconds * 1000).replace("0 ms", "0 s")} ago`;
+  return `${seconds < 120 ? `${seconds} s` : formatDuration(seconds * 1000)} ago`;
 }
 
 /** `drwxr-xr-x`, as ls prints it. */

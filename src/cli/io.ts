@@ -18,10 +18,11 @@ export interface Io {
   readonly stderr: OutputStream;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Hears about signals until the returned function is called; the newest listener hears alone. */
-  onSignal(listener: (signal: CaughtSignal) => void): () => void;
+  onSignal(listener: (signal: CaughtSignal) => unknown): () => void;
 }
 
-export const caughtSignals = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const;
+/** SIGPIPE stands for a reader of our output that went away. */
+export const caughtSignals = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGPIPE"] as const;
 export type CaughtSignal = (typeof caughtSignals)[number];
 
 /** Writes and waits while the reader is slower than we are. */

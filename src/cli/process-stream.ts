@@ -8,7 +8,7 @@ import { exitCodeOfSignal } from "./exit-code.js";
 import { type CaughtSignal, caughtSignals } from "./io.js";
 import { createQueue, type Queue } from "./queue.js";
 import type { Session } from "./session.js";
-import { createDetachFilter, enterRawMode, watchSize } from "./terminal.js";
+import { createDetachFilter, enterRawMode, sizeOf, watchSize } from "./terminal.js";
 import { exitView } from "./views.js";
 
 type ExecRequestInit = MessageInitShape<typeof ExecRequestSchema>;
@@ -36,6 +36,9 @@ export async function followProcess(
   await using scope = openScope();
   const requests = createQueue<ExecRequestInit>(() => session.io.stdin.resume());
   requests.push(first);
+  // A process that was left may have a terminal of another size.
+  if (options.hasTerminal && first.message?.case === "attach")
+    requests.push({ message: { case: "resize", value: sizeOf(session.io.stdout) } });
   const process: FollowedProcess = { pid: 0, signalled: 0 };
   connectInput(session, { scope, requests, options, detach: () => detach.abort(detached) });
   if (!options.hasTerminal) scope.defer(forwardSignals(session, process, options, detach));
@@ -96,15 +99,19 @@ function forwardSignals(
   { sandbox }: StreamOptions,
   detach: AbortController,
 ): () => void {
-  return session.io.onSignal((name: CaughtSignal) => {
+  const forward = async (name: CaughtSignal) => {
+    const request = { sandbox, pid: process.pid, signal: constants.signals[name], group: true };
+    const api = await session.api();
+    // It may have exited meanwhile; the stream tells.
+    await api.processes.signal(request).catch(() => {});
+  };
+  return session.io.onSignal(async (name) => {
     process.signalled += 1;
     if (process.pid === 0 || name === "SIGHUP" || process.signalled >= signalsMax) return detach.abort(name);
-    const request = { sandbox, pid: process.pid, signal: constants.signals[name], group: true };
-    session
-      .api()
-      .then((api) => api.processes.signal(request))
-      // It may have exited meanwhile; the stream tells.
-      .catch(() => {});
+    if (name !== "SIGPIPE") return await forward(name);
+    // Nobody reads the output any more: a process that only produces it would run for ever.
+    await forward("SIGHUP");
+    detach.abort(name);
   });
 }
 
@@ -145,7 +152,7 @@ async function showOutput({ out }: Session, { stream: number, data, seq }: ExecO
 
 function leave(session: Session, process: FollowedProcess, options: StreamOptions, by: AbortSignal): number {
   const again = `ramet attach ${options.sandbox} ${process.pid}`;
-  session.out.note(`detached; the process goes on: ${again}`);
+  if (by.reason !== "SIGPIPE") session.out.note(`detached; the process goes on: ${again}`);
   if (by.reason === detached) return 0;
   const name = caughtSignals.find((candidate) => candidate === by.reason) ?? "SIGINT";
   return exitCodeOfSignal(constants.signals[name]);
