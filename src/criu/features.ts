@@ -1,11 +1,90 @@
+/** What the installed CRIU and runc are, and whether CRIU works on this kernel. */
 import { execa } from "execa";
+import { DomainError } from "../lib/errors.js";
 
-export async function readCriuVersion(path: string): Promise<string> {
-  const { stdout } = await execa(path, ["--version"], { timeout: 10_000 });
-  return /Version: (\S+)/.exec(stdout)?.[1] ?? "0";
+const answerMs = 20_000;
+
+/** `4.2.1` of `Version: 4.2.1`; CRIU prints further lines for builds out of its repository. */
+export function parseCriuVersion(output: string): string | undefined {
+  return /^Version:\s*(\d+(?:\.\d+)+)/m.exec(output)?.[1];
 }
 
-export async function readRuncVersion(path: string): Promise<string> {
-  const { stdout } = await execa(path, ["--version"], { timeout: 10_000 });
-  return /runc version (\S+)/.exec(stdout)?.[1] ?? "0";
+/** `1.3.6` of `runc version 1.3.6+ds1`. */
+export function parseRuncVersion(output: string): string | undefined {
+  return /^runc version v?(\d+(?:\.\d+)+)/m.exec(output)?.[1];
+}
+
+/** `2.1.9` of `containerd github.com/containerd/containerd/v2 2.1.9+unknown`. */
+export function parseContainerdVersion(output: string): string | undefined {
+  return /^containerd \S+ v?(\d+(?:\.\d+)+)/m.exec(output)?.[1];
+}
+
+/** Fails with `failed_precondition` if the program does not run or does not say. */
+export function readCriuVersion(path: string, signal?: AbortSignal): Promise<string> {
+  return readVersion({ path, parse: parseCriuVersion }, signal);
+}
+
+export function readRuncVersion(path: string, signal?: AbortSignal): Promise<string> {
+  return readVersion({ path, parse: parseRuncVersion }, signal);
+}
+
+export function readContainerdVersion(path: string, signal?: AbortSignal): Promise<string> {
+  return readVersion({ path, parse: parseContainerdVersion }, signal);
+}
+
+interface VersionQuestion {
+  readonly path: string;
+  readonly parse: (output: string) => string | undefined;
+}
+
+async function readVersion(
+  { path, parse }: VersionQuestion,
+  signal: AbortSignal | undefined,
+): Promise<string> {
+  const result = await run(path, ["--version"], signal);
+  const version = parse(result.stdout);
+  if (version !== undefined) return version;
+  throw new DomainError("failed_precondition", `${path} does not tell its version: ${result.summary}`, {
+    hint: "run scripts/install-runtime",
+  });
+}
+
+export interface CriuCheck {
+  readonly passed: boolean;
+  /** What CRIU finds wrong, or merely missing, in its words. */
+  readonly remarks: readonly string[];
+}
+
+/** Reads the output of `criu check`, whose exit code says whether it passed. */
+export function parseCriuCheck(output: string, exitCode: number | undefined): CriuCheck {
+  const remarks = output
+    .split("\n")
+    .map((line) => /(?:Error|Warn)\s+\([^)]*\):\s*(.*)$/.exec(line)?.[1]?.trim() ?? "")
+    .filter((remark) => remark !== "" && !/RLIMIT_NOFILE for self|kdat cache on non-tempfs/.test(remark));
+  return { passed: exitCode === 0, remarks };
+}
+
+/** Runs `criu check`, which probes the kernel for what every dump and restore needs. */
+export async function checkCriu(path: string, signal?: AbortSignal): Promise<CriuCheck> {
+  const { stdout, stderr, exitCode, summary } = await run(path, ["check"], signal);
+  const check = parseCriuCheck(`${stdout}\n${stderr}`, exitCode);
+  return check.passed || check.remarks.length > 0 ? check : { ...check, remarks: [summary] };
+}
+
+interface Outcome {
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly exitCode: number | undefined;
+  readonly summary: string;
+}
+
+async function run(path: string, args: readonly string[], signal: AbortSignal | undefined): Promise<Outcome> {
+  const result = await execa(path, args, {
+    reject: false,
+    timeout: answerMs,
+    ...(signal === undefined ? {} : { cancelSignal: signal }),
+  });
+  signal?.throwIfAborted();
+  const { stdout, stderr, exitCode } = result;
+  return { stdout, stderr, exitCode, summary: (result.shortMessage ?? `${path} said nothing`).slice(0, 300) };
 }
