@@ -51,6 +51,7 @@ export async function launch(
       id: sandbox.id,
       rootfs: mounts,
       runc: deps.settings.runc,
+      runcRoot: deps.settings.runcRoot,
       ...restoreFrom,
     });
     return (await startTask(deps, sandbox, checkpointDir !== undefined)).pid;

@@ -35,6 +35,8 @@ export interface Deps {
 export interface Settings {
   readonly ids: IdRange;
   readonly runc: string;
+  /** runc's state of our containers, apart from what others on the machine have in its default place. */
+  readonly runcRoot: string;
   readonly guestVersion: string;
   readonly host: HostFacts;
   /** Path that the loopback hook finds its tools on. */

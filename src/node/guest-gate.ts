@@ -101,6 +101,7 @@ async function closeGate(parts: GateParts, signal: AbortSignal): Promise<void> {
   await endCalls(parts, signal);
   for (const stream of streams) stream.cut();
   await guest.quiesce({ holdMs }, signal);
+  for (const stream of streams) stream.drain();
   turnstile.become({ kind: "closed" });
 }
 
@@ -143,7 +144,7 @@ function endGate({ turnstile, streams }: GateParts, reason: DomainError): void {
   if (turnstile.state().kind === "ended") return;
   turnstile.become({ kind: "ended", reason });
   turnstile.abortInside(reason);
-  // What the guest had sent is still delivered; its connections end with it, or are closed after a while.
+  // What the guest had sent can still be read; its connections end with it, or are closed after a while.
   for (const stream of streams) stream.cut();
   setTimeout(() => {
     for (const stream of [...streams]) stream.abort(reason);

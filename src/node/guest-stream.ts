@@ -25,8 +25,10 @@ export interface StreamGate {
 
 /** A stream as its gate sees it. */
 export interface GuestStream {
-  /** The guest is about to close the connection: reads on without the consumer. */
+  /** The guest is about to close the connection. */
   cut(): void;
+  /** The guest has closed it: reads what is left of it without waiting for the consumer. */
+  drain(): void;
   /** True until it follows the guest again. */
   isCut(): boolean;
   /** The guest did not close the connection after all. */
@@ -36,8 +38,9 @@ export interface GuestStream {
   abort(reason: DomainError): void;
 }
 
-/** More than a socket can hold: a guest that goes on sending after it was told to stop is not followed. */
-const drainedItemsMax = 4096;
+// More than a socket can hold: a guest that says it has closed and goes on sending is not followed.
+const drainedItemsMax = 16_384;
+const drainedBytesMax = 8 * 1024 * 1024;
 
 /** Nothing is set up before the first `next`. */
 export function openStream<T>(gate: StreamGate, open: OpenStream<T>, signal: AbortSignal): AsyncIterable<T> {
@@ -72,12 +75,10 @@ interface Pumping<T> {
 /** Moves items from the guest to the mailbox until the stream ends; never rejects. */
 async function pump<T>({ gate, open, mailbox, linked }: Pumping<T>): Promise<void> {
   const { signal } = linked;
-  let isCut = false;
-  let isAttached = false;
-  const set = (cut: boolean, attached: boolean) => {
-    isCut = cut;
-    isAttached = attached;
-    mailbox.ring();
+  let is = { cut: false, drained: false, attached: false };
+  const become = (change: Partial<typeof is>) => {
+    is = { ...is, ...change };
+    mailbox.hurry(is.drained);
     gate.changed();
   };
 
@@ -85,7 +86,7 @@ async function pump<T>({ gate, open, mailbox, linked }: Pumping<T>): Promise<voi
     const place = await gate.enter(attempt > 0, linked.abort, signal);
     try {
       const source = await open(gate.guest, attempt, signal);
-      set(false, true);
+      become({ cut: false, drained: false, attached: true });
       return source;
     } finally {
       place.leave();
@@ -96,21 +97,22 @@ async function pump<T>({ gate, open, mailbox, linked }: Pumping<T>): Promise<voi
   async function follow(attempt: number): Promise<boolean> {
     const source = await setUp(attempt);
     try {
-      for await (const item of source) await mailbox.put(item, () => isCut, signal);
+      for await (const item of source) await mailbox.put(item, signal);
       return false;
     } catch (thrown) {
-      if (isCut && !signal.aborted && isDomainError(thrown, "unavailable")) return true;
+      if (is.cut && !signal.aborted && isDomainError(thrown, "unavailable")) return true;
       throw thrown;
     } finally {
-      set(isCut, false);
+      become({ attached: false });
     }
   }
 
   const stream: GuestStream = {
-    cut: () => set(true, isAttached),
-    isCut: () => isCut,
-    uncut: () => set(false, isAttached),
-    isAttached: () => isAttached,
+    cut: () => become({ cut: true }),
+    drain: () => become({ drained: true }),
+    isCut: () => is.cut,
+    uncut: () => become({ cut: false, drained: false }),
+    isAttached: () => is.attached,
     abort: linked.abort,
   };
   gate.started(stream);
@@ -126,25 +128,29 @@ async function pump<T>({ gate, open, mailbox, linked }: Pumping<T>): Promise<voi
 }
 
 interface Mailbox<T> {
-  /** Resolves when there is room for another; at once while `isHurried`. */
-  put(item: T, isHurried: () => boolean, signal: AbortSignal): Promise<void>;
+  /** Resolves when there is room for another. */
+  put(item: T, signal: AbortSignal): Promise<void>;
   take(): Promise<IteratorResult<T, undefined>>;
+  /** While hurried there is room for as much as a socket can hold. */
+  hurry(isHurried: boolean): void;
   /** No more will come; a failure is thrown once all has been taken. */
   end(failure?: DomainError): void;
-  ring(): void;
 }
 
 function createMailbox<T>(): Mailbox<T> {
   const moved = createBell();
   const items: T[] = [];
+  let bytes = 0;
+  let isHurried = false;
   let end: { readonly failure: DomainError | undefined } | undefined;
   return {
-    async put(item, isHurried, signal) {
+    async put(item, signal) {
       items.push(item);
+      bytes += bytesOf(item);
       moved.ring();
-      while (items.length > 0 && !isHurried()) await moved.rung(signal);
-      if (items.length > drainedItemsMax) {
-        throw new DomainError("internal", "the sandbox's guest goes on sending after it was cut off");
+      while (items.length > 0 && !isHurried) await moved.rung(signal);
+      if (items.length > drainedItemsMax || bytes > drainedBytesMax) {
+        throw new DomainError("internal", "the sandbox's guest goes on sending after it closed");
       }
       signal.throwIfAborted();
     },
@@ -152,16 +158,26 @@ function createMailbox<T>(): Mailbox<T> {
       while (items.length === 0 && end === undefined) await moved.rung();
       if (items.length > 0) {
         const [value] = items.splice(0, 1);
+        bytes -= bytesOf(value);
         moved.ring();
         return { done: false, value: value as T };
       }
       if (end?.failure !== undefined) throw end.failure;
       return { done: true, value: undefined };
     },
+    hurry(hurried) {
+      isHurried = hurried;
+      moved.ring();
+    },
     end(failure) {
       end = { failure };
       moved.ring();
     },
-    ring: moved.ring,
   };
+}
+
+/** Items that carry contents carry them as `data`. */
+function bytesOf(item: unknown): number {
+  const hasData = typeof item === "object" && item !== null && "data" in item;
+  return hasData && item.data instanceof Uint8Array ? item.data.length : 0;
 }

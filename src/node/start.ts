@@ -120,7 +120,7 @@ interface SettingsSource {
 }
 
 async function readSettings({ config, paths, guestBinary }: SettingsSource): Promise<Settings> {
-  const { prefix, ids } = config;
+  const { prefix, ids, runDir } = config;
   const runc = join(prefix, "bin/runc");
   const [guests, cpuInfo, criuVersion, runcVersion] = await Promise.all([
     installGuest(paths, guestBinary),
@@ -131,6 +131,7 @@ async function readSettings({ config, paths, guestBinary }: SettingsSource): Pro
   return {
     ids,
     runc,
+    runcRoot: join(runDir, "runc"),
     guestVersion: guests.current,
     toolPath: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     host: {
