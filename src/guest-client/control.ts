@@ -44,7 +44,7 @@ export async function lookUpUser(
 
 /**
  * Makes the guest ready for a dump: it closes every other connection, and holds the output of processes that had
- * a reader until somebody attaches, `release`, `setIdentity`, or `holdMs` (at most 60,000) of running time.
+ * a reader until `release`, `setIdentity`, or `holdMs` (at most 60,000) of running time.
  */
 export async function quiesce(
   address: GuestAddress,

@@ -94,7 +94,7 @@ export interface GuestProcessInfo {
   readonly stdinOpen: boolean;
   readonly outputOpen: boolean;
   readonly argvCut: boolean;
-  /** Stopped from losing output until a reader attaches again; see QUIESCE. */
+  /** Its output waits until its readers are back; see QUIESCE. */
   readonly held: boolean;
   readonly readers: number;
   readonly startedAt: Date;
