@@ -6,6 +6,7 @@ import type { Sandbox, SandboxId } from "../sandbox/sandbox.js";
 import { transition } from "../sandbox/state.js";
 import { removeContainer } from "./container.js";
 import type { Deps } from "./deps.js";
+import { reopen, thaw } from "./dump.js";
 import { reapUnused } from "./reap.js";
 import { journaled, moveTo, stateError } from "./record.js";
 
@@ -65,8 +66,12 @@ export async function finishStop(deps: Omit<Deps, "queue">, id: SandboxId): Prom
   return stopped;
 }
 
-/** The guest ended without being asked to. Runs in the sandbox's line; does nothing when that is known. */
-export async function noteExit(deps: Deps, id: SandboxId): Promise<void> {
+/**
+ * Compares a sandbox recorded as running with its task: one whose guest ended without being asked to becomes
+ * stopped, one that stands frozen (containerd was away when it should have been thawed) runs on. Waits in the
+ * sandbox's line.
+ */
+export async function checkTask(deps: Deps, id: SandboxId): Promise<void> {
   await deps.queue.run(id, async () => {
     const sandbox = deps.store.sandboxes.peek(id);
     if (sandbox?.state.status !== "running") return;
@@ -74,12 +79,18 @@ export async function noteExit(deps: Deps, id: SandboxId): Promise<void> {
       if (isDomainError(thrown, "not_found")) return undefined;
       throw thrown;
     });
-    if (task !== undefined && task.status !== "stopped") return;
-    deps.guests.remove(id, new DomainError("unavailable", `sandbox ${id} ended`));
-    const exitCode = (await removeContainer(deps, id)) ?? task?.exitStatus ?? 0;
-    moveTo(deps, id, { status: "stopped", since: deps.now(), exitCode });
-    deps.record("sandbox.stopped", { sandbox: id, attributes: { exitCode: String(exitCode) } });
+    if (task === undefined || task.status === "stopped") return noteEnd(deps, id, task?.exitStatus);
+    if (task.status !== "paused") return;
+    await thaw(deps, sandbox);
+    await reopen(deps, sandbox);
   });
+}
+
+async function noteEnd(deps: Deps, id: SandboxId, exitStatus: number | undefined): Promise<void> {
+  deps.guests.remove(id, new DomainError("unavailable", `sandbox ${id} ended`));
+  const exitCode = (await removeContainer(deps, id)) ?? exitStatus ?? 0;
+  moveTo(deps, id, { status: "stopped", since: deps.now(), exitCode });
+  deps.record("sandbox.stopped", { sandbox: id, attributes: { exitCode: String(exitCode) } });
 }
 
 export async function deleteSandbox(
