@@ -13,6 +13,7 @@ import {
   parseLimit,
   parseMembership,
   parseNumber,
+  type Resource,
 } from "./cgroup.js";
 import type { Stats } from "./node.js";
 import { findLive, type LiveSandbox, type SandboxFinder } from "./running.js";
@@ -44,8 +45,10 @@ function hasEnded({ id }: LiveSandbox, cause?: unknown): unknown {
   });
 }
 
+type GroupStats = Omit<Stats, "readAt" | "layerBytes" | "guestRssBytes">;
+
 /** Reads the control groups that process `pid` of this machine is in, and its own memory. */
-export async function readUsage(pid: number): Promise<Omit<Stats, "readAt" | "layerBytes">> {
+async function readUsage(pid: number): Promise<GroupStats & Pick<Stats, "guestRssBytes">> {
   const [mountinfo, membershipText, status] = await Promise.all([
     readFile("/proc/self/mountinfo", "utf8"),
     readFile(`/proc/${pid}/cgroup`, "utf8"),
@@ -53,12 +56,18 @@ export async function readUsage(pid: number): Promise<Omit<Stats, "readAt" | "la
   ]);
   const mounts = parseCgroupMounts(mountinfo);
   const membership = parseMembership(membershipText);
+  const groups = await readGroups((resource) => cgroupDirectory(resource, mounts, membership));
+  return { ...groups, guestRssBytes: parseRssBytes(status) };
+}
+
+/** Reads one group, or in version 1 one for each resource. */
+export async function readGroups(directoryOf: (resource: Resource) => CgroupDirectory): Promise<GroupStats> {
   const [cpuUsageNs, memory, tasks] = await Promise.all([
-    readCpu(cgroupDirectory("cpuacct", mounts, membership)),
-    readMemory(cgroupDirectory("memory", mounts, membership)),
-    readPids(cgroupDirectory("pids", mounts, membership)),
+    readCpu(directoryOf("cpuacct")),
+    readMemory(directoryOf("memory")),
+    readPids(directoryOf("pids")),
   ]);
-  return { cpuUsageNs, ...memory, ...tasks, guestRssBytes: parseRssBytes(status) };
+  return { cpuUsageNs, ...memory, ...tasks };
 }
 
 /** VmRSS of /proc/PID/status (proc_pid_status(5)), which is in KiB; a process that has ended has none. */

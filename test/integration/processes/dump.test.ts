@@ -275,11 +275,10 @@ describe("the gate", () => {
   it("waits at the start until the guest answers, and takes over from a gate before", async () => {
     const reading = outcome(box.processes.exec(box.id, options("sleep 60"), noInput(), soon()));
     const ended = expect(reading).rejects.toMatchObject({ code: "unavailable" });
-    await waitUntil(
-      "the process",
-      async () => (await box.processes.list(box.id, soon())).length === 1,
-      { intervalMs: 5, timeoutMs: 5_000 },
-    );
+    await waitUntil("the process", async () => (await box.processes.list(box.id, soon())).length === 1, {
+      intervalMs: 5,
+      timeoutMs: 5_000,
+    });
     await box.guests.add(box.id, box.guest.dir, soon());
     await ended;
     expect((await box.processes.list(box.id, soon())).length).toBe(1);
