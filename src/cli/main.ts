@@ -25,7 +25,11 @@ export async function main(words: readonly string[], io: Io): Promise<number> {
     return exitCode();
   } catch (thrown) {
     if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? 0 : usageExitCode;
-    if (caught !== undefined) return exitCodeOfSignal(constants.signals[caught]);
+    if (caught !== undefined) {
+      // The terminal has shown a ^C; what comes next starts on its own line.
+      if (caught === "SIGINT" && io.stderr.isTTY === true) io.stderr.write("\n");
+      return exitCodeOfSignal(constants.signals[caught]);
+    }
     return report(toDomainError(thrown, "ramet"), words, io);
   } finally {
     forget();

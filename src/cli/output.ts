@@ -17,8 +17,8 @@ export interface Output {
   /** Always JSON, indented: for `inspect`. */
   inspection<N extends ShapeName>(shape: N, json: Shape<N>): Promise<void>;
   table(head: readonly string[], rows: readonly (readonly string[])[]): string;
-  /** Progress of long work, on standard error; silent with --json. */
-  progress(): Progress;
+  /** Progress on standard error, silent with --json. Work that is mostly short has `onlyOnTerminal`. */
+  progress(options?: { readonly onlyOnTerminal: boolean }): Progress;
   /** A remark on standard error. */
   note(text: string): void;
   /** Bytes of a process or a file, as they are. */
@@ -34,7 +34,8 @@ export function createOutput(io: Io, isJson: boolean): Output {
     line: (_shape, json, text) => show(json, text),
     inspection: (_shape, json) => print(JSON.stringify(json, null, isJson ? 0 : 2)),
     table: formatTable,
-    progress: () => showProgress(io.stderr, isJson),
+    progress: ({ onlyOnTerminal } = { onlyOnTerminal: false }) =>
+      showProgress(io.stderr, isJson || (onlyOnTerminal && io.stderr.isTTY !== true)),
     note: (text) => void io.stderr.write(`${printable(text)}\n`),
     raw: (stream, data) => writeAll(io[stream], data),
   };

@@ -158,9 +158,9 @@ function leave(session: Session, process: FollowedProcess, options: StreamOption
   return exitCodeOfSignal(constants.signals[name]);
 }
 
-/** A pause takes the stream away from a process that goes on; say how to get it back. */
+/** A pause, or an agent that stops, takes the stream away from a process that goes on; say how to get it back. */
 function explain(error: unknown, { pid }: FollowedProcess, { sandbox }: StreamOptions): unknown {
-  if (!isDomainError(error, "unavailable") || pid === 0 || error.hint !== undefined) return error;
+  if (!isDomainError(error, "unavailable") || pid === 0) return error;
   const hint = `the process may go on: ramet attach ${sandbox} ${pid} (after ramet resume ${sandbox}, if it is paused)`;
   return new DomainError("unavailable", error.message, { cause: error, hint });
 }

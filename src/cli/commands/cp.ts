@@ -42,18 +42,17 @@ async function copyPaths(session: Session, from: PathPlace, to: PathPlace, optio
   const source =
     from.kind === "local" ? localSource(signal) : sandboxSource(api, { sandbox: from.sandbox, user }, signal);
   const sink = to.kind === "local" ? localSink() : sandboxSink(api, { sandbox: to.sandbox, user }, signal);
-  using progress = out.progress();
+  using progress = out.progress({ onlyOnTerminal: true });
   const isDrawn = session.io.stderr.isTTY === true;
   const watcher: CopyWatcher = {
-    onBytes: (path, { bytes }) => {
-      if (isDrawn) progress.show({ label: printable(path), done: bytes });
-    },
+    onBytes: (path, { bytes }) => progress.show({ label: printable(path), done: bytes }),
     onSkipped: (path) => out.note(`left out: ${path} is neither a file, a directory nor a symbolic link`),
   };
   const copied = await copyTree(source, sink, { from: from.path, to: to.path, followLink }, watcher);
   progress[Symbol.dispose]();
   await out.document("copied", copied, () => "");
-  if (isDrawn && !out.isJson) out.note(`${copied.files} files, ${formatBytes(copied.bytes)}`);
+  if (isDrawn && !out.isJson)
+    out.note(`${copied.files} ${copied.files === 1 ? "file" : "files"}, ${formatBytes(copied.bytes)}`);
 }
 
 async function copyStream(

@@ -50,7 +50,7 @@ async function collectClones(
   responses: AsyncIterable<ForkResponse>,
   count: number,
 ): Promise<Shape<"forked">> {
-  using progress: Progress = out.progress();
+  using progress: Progress = out.progress({ onlyOnTerminal: true });
   progress.show({ label: "taking the checkpoint" });
   const clones: Shape<"forked">["clones"] = [];
   let taken: ForkTaken | undefined;

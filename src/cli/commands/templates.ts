@@ -68,7 +68,7 @@ async function build(session: Session, name: string, options: BuildOptions): Pro
   {
     using progress = out.progress();
     for await (const { step, message, template } of templates.build(request, streamOptions)) {
-      progress.show({ label: message === "" ? step : `${step}: ${message}` });
+      progress.show({ label: message === "" ? step : message });
       built = template ?? built;
     }
   }
