@@ -1,0 +1,69 @@
+# The agent of one private containerd: its process, its socket, its command line.
+# shellcheck shell=bash
+# shellcheck disable=SC2154 # the caller sets run, root, prefix and checkout, and sources instance.sh
+
+agent_socket() { printf '%s' "$run/agent.sock"; }
+agent_log() { printf '%s' "$root/log/agent.log"; }
+
+# ramet ARGUMENT...: the checkout's own command line, talking to this agent.
+ramet() { RAMET_SOCKET=$(agent_socket) node "$checkout/dist/bin/ramet.js" "$@"; }
+
+# agent_pid: prints the pid of this instance's agent; fails when it does not run.
+agent_pid() {
+  local pid identity
+  read -r pid identity _ 2>/dev/null <"$run/agent.pid" || return 1
+  [ -n "$identity" ] && [ "$(process_identity "$pid")" = "$identity" ] && printf '%s' "$pid"
+}
+
+# agent_is_current: whether the running agent was started from what is built now.
+agent_is_current() {
+  local pid identity build
+  agent_pid >/dev/null && read -r pid identity build <"$run/agent.pid" && [ "$build" = "$(built)" ]
+}
+
+built() { cut -d' ' -f1 "$checkout/dist/.build-key"; }
+
+# start_agent: starts the agent beside the containerd unless it runs already; one of an older build is replaced.
+start_agent() {
+  if agent_is_current && ramet info >/dev/null 2>&1; then
+    printf 'runs already, pid %s\n' "$(agent_pid)"
+    return
+  fi
+  stop_agent
+  launch_agent
+  wait_for_agent
+  printf 'pid %s, %s\n' "$(agent_pid)" "$(agent_socket)"
+}
+
+launch_agent() {
+  local log pid fd
+  log=$(agent_log)
+  [ ! -f "$log" ] || [ "$(stat -c %s "$log")" -lt 10000000 ] || mv "$log" "$log.1"
+  (
+    for fd in /proc/"$BASHPID"/fd/*; do
+      fd=${fd##*/}
+      [ "$fd" -le 2 ] || eval "exec $fd>&-"
+    done
+    cd /
+    enter setsid node "$checkout/dist/bin/rametd.js" agent --run-dir "$run" --data-dir "$root" --prefix "$prefix"
+  ) </dev/null >>"$log" 2>&1 &
+  pid=$!
+  printf '%s %s %s\n' "$pid" "$(process_identity "$pid")" "$(built)" >"$run/agent.pid"
+}
+
+# Recovery comes before the first answer, and takes longer the more sandboxes there are.
+wait_for_agent() {
+  local deadline=$((SECONDS + 120))
+  until [ -S "$(agent_socket)" ] && ramet info >/dev/null 2>&1; do
+    [ -n "$(agent_pid)" ] || fail 'the agent ended at once' "$(tail -n 3 "$(agent_log)")"
+    [ "$SECONDS" -lt "$deadline" ] || fail 'the agent does not answer after 120 seconds' "see $(agent_log)"
+    pause_briefly
+  done
+}
+
+# stop_agent: its sandboxes run on until the containerd is stopped.
+stop_agent() {
+  local pid
+  if pid=$(agent_pid); then end_processes 20 "$pid"; fi
+  rm -f "$run/agent.pid"
+}
