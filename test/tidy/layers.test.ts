@@ -14,8 +14,9 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   "guest-client": ["lib", ...domain],
   config: ["lib"],
   node: ["lib", "config", ...domain, ...adapters],
+  doctor: ["lib", "config", "containerd", "criu", "node"],
   api: ["lib", "gen", "node", ...domain],
-  cli: ["lib", "gen", "config", "criu", ...domain],
+  cli: ["lib", "gen", "config", "criu", "doctor", ...domain],
   bin: ["lib", "config", "node", "api", "cli"],
 };
 

@@ -1,0 +1,41 @@
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { runDoctor } from "../../../src/doctor/doctor.js";
+import type { DoctorConfig } from "../../../src/doctor/host.js";
+
+let dir: string;
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), "ramet-doctor-test-"));
+});
+afterEach(() => rm(dir, { recursive: true, force: true }));
+
+function configIn(base: string): DoctorConfig {
+  return {
+    dataDir: join(base, "data/not/there"),
+    runDir: join(base, "run"),
+    prefix: join(base, "prefix"),
+    socket: join(base, "agent.sock"),
+    containerd: { address: join(base, "containerd.sock"), namespace: "ramet", stateDir: base },
+  };
+}
+
+it("looks at a machine without a runtime, says so, and leaves nothing behind", async () => {
+  const findings = await runDoctor(configIn(dir), AbortSignal.timeout(60_000));
+  const status = Object.fromEntries(findings.map((finding) => [finding.name, finding.status]));
+  expect(status).toMatchObject({
+    kernel: "ok",
+    containerd: "failure",
+    runc: "failure",
+    criu: "failure",
+    agent: "ok",
+  });
+  for (const { status, fix } of findings) expect(fix === undefined).toBe(status === "ok");
+  expect(await readdir(dir)).toEqual([]);
+  expect(await readFile("/proc/self/mountinfo", "utf8")).not.toContain(dir);
+});
+
+it("stops when it is told to", async () => {
+  await expect(runDoctor(configIn(dir), AbortSignal.abort())).rejects.toThrow(/abort/);
+});
