@@ -164,6 +164,12 @@ describe("attach", () => {
       options("echo one; read line; echo two; exit 4", { tag: "reread", stdin: true }),
       soon(),
     );
+    await waitUntil(
+      "output",
+      async (signal) =>
+        (await box.guest.client.processes(signal)).some((each) => each.pid === pid && each.endSeq === 4),
+      { intervalMs: 5, timeoutMs: 5_000 },
+    );
     const byPid = outcome(box.processes.attach(box.id, { pid }, { afterSeq: 0 }, noInput(), soon()));
     const byTag = outcome(
       box.processes.attach(box.id, { tag: "reread" }, { afterSeq: 4 }, noInput(), soon()),
