@@ -40,7 +40,13 @@ export async function followProcess(
   if (options.hasTerminal && first.message?.case === "attach")
     requests.push({ message: { case: "resize", value: sizeOf(session.io.stdout) } });
   const process: FollowedProcess = { pid: 0, signalled: 0 };
-  connectInput(session, { scope, requests, options, detach: () => detach.abort(detached) });
+  const leaveIt = async () => {
+    // The answer to a later call says that what was typed before the detach keys has arrived.
+    await requests.drained();
+    await api.processes.list({ sandbox: options.sandbox }, { signal }).catch(() => {});
+    detach.abort(detached);
+  };
+  connectInput(session, { scope, requests, options, detach: leaveIt });
   if (!options.hasTerminal) scope.defer(forwardSignals(session, process, options, detach));
   try {
     for await (const response of api.processes.exec(requests, { ...session.streamOptions, signal })) {
@@ -65,7 +71,7 @@ interface Wiring {
   readonly scope: Scope;
   readonly requests: Queue<ExecRequestInit>;
   readonly options: StreamOptions;
-  readonly detach: () => void;
+  readonly detach: () => Promise<void>;
 }
 
 function connectInput({ io }: Session, { scope, requests, options, detach }: Wiring): void {
@@ -80,7 +86,7 @@ function connectInput({ io }: Session, { scope, requests, options, detach }: Wir
   const onData = (chunk: Uint8Array) => {
     const { data, isDetached } = filter(chunk);
     if (data.length > 0) requests.push({ message: { case: "stdin", value: data } });
-    if (isDetached) detach();
+    if (isDetached) void detach();
     else if (requests.size >= queuedChunksMax) io.stdin.pause();
   };
   const onEnd = () => requests.push({ message: { case: "stdinEof", value: true } });

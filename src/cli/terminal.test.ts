@@ -39,4 +39,19 @@ describe("queue", () => {
     queue.push(3);
     expect(await read).toEqual([1, 2]);
   });
+
+  it("tells when the reader has taken all and waits for more", async () => {
+    const queue = createQueue<number>();
+    queue.push(1);
+    let isDrained = false;
+    const drained = queue.drained().then(() => {
+      isDrained = true;
+    });
+    const reader = queue[Symbol.asyncIterator]();
+    await reader.next();
+    expect(isDrained).toBe(false);
+    void reader.next();
+    await drained;
+    expect(isDrained).toBe(true);
+  });
 });
