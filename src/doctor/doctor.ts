@@ -29,18 +29,21 @@ const checks: ReadonlyArray<readonly [name: string, check: Check]> = [
   ["agent", checkAgent],
 ];
 
-/** Runs every check, in the order of the result. A check that itself fails is a failure with its reason. */
+/**
+ * Runs every check, in the order of the result. A check that itself fails is a failure with its reason. Aborting
+ * rejects once every check has cleaned up.
+ */
 export async function runDoctor(config: DoctorConfig, signal: AbortSignal): Promise<Finding[]> {
   const host = openHost(config, signal);
-  return Promise.all(
+  const findings = await Promise.all(
     checks.map(async ([name, check]) => {
-      try {
-        return { name, ...(await check(host)) };
-      } catch (thrown) {
-        signal.throwIfAborted();
+      const judgement = await check(host).catch((thrown: unknown) => {
         const { message } = toDomainError(thrown, "this could not be checked");
-        return { name, ...failure(message, "run as root, on Linux") };
-      }
+        return failure(message, "run as root, on Linux");
+      });
+      return { name, ...judgement };
     }),
   );
+  signal.throwIfAborted();
+  return findings;
 }

@@ -36,6 +36,7 @@ it("looks at a machine without a runtime, says so, and leaves nothing behind", a
   expect(await readFile("/proc/self/mountinfo", "utf8")).not.toContain(dir);
 });
 
-it("stops when it is told to", async () => {
+it("stops when it is told to, and leaves nothing behind then", async () => {
   await expect(runDoctor(configIn(dir), AbortSignal.abort())).rejects.toThrow(/abort/);
+  expect(await readdir(dir)).toEqual([]);
 });
