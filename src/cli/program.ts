@@ -5,6 +5,7 @@ import { checkpointCommand } from "./commands/checkpoints.js";
 import { commitCommand } from "./commands/commit.js";
 import { copyCommand } from "./commands/cp.js";
 import { createCommand, restoreCommand } from "./commands/create.js";
+import { doctorCommand } from "./commands/doctor.js";
 import { eventsCommand } from "./commands/events.js";
 import { execCommand } from "./commands/exec.js";
 import { fileCommand } from "./commands/files.js";
@@ -32,7 +33,7 @@ const groups: ReadonlyArray<readonly [string, ReadonlyArray<(cli: Cli) => Comman
     [pauseCommand, resumeCommand, forkCommand, checkpointCommand, restoreCommand, commitCommand],
   ],
   ["Stock:", [templateCommand, imageCommand, imagesCommand]],
-  ["Node:", [statsCommand, eventsCommand, infoCommand, versionCommand]],
+  ["Node:", [statsCommand, eventsCommand, infoCommand, doctorCommand, versionCommand]],
 ];
 
 export function buildProgram(cli: Cli): Command {

@@ -18,6 +18,8 @@ export interface Session {
   readonly signal: AbortSignal;
   /** Bound that was asked for, also for streams; absent when none was named. */
   readonly streamOptions: { readonly signal: AbortSignal; readonly timeoutMs?: number };
+  /** The socket that --socket names, if it does. */
+  readonly socketPath: string | undefined;
   /** Connects at the first call, and gives the same connection afterwards. */
   api(): Promise<Api>;
 }
@@ -67,15 +69,16 @@ function withoutLast<A extends unknown[]>(all: readonly [...A, Command]): A {
 
 function openSession(io: Io, command: Command, signal: AbortSignal): Session & AsyncDisposable {
   const { json = false, socket, timeout } = commonOptions(command);
-  const socketPath = socket ?? io.env["RAMET_SOCKET"] ?? socketPathDefault;
+  const address = socket ?? io.env["RAMET_SOCKET"] ?? socketPathDefault;
   let connection: Promise<Api> | undefined;
   return {
     io,
     out: createOutput(io, json),
     signal,
+    socketPath: socket,
     streamOptions: timeout === undefined ? { signal } : { signal, timeoutMs: timeout },
     api() {
-      connection ??= connectAgent({ socketPath, timeoutMs: timeout ?? timeoutMsDefault }, signal);
+      connection ??= connectAgent({ socketPath: address, timeoutMs: timeout ?? timeoutMsDefault }, signal);
       return connection;
     },
     async [Symbol.asyncDispose]() {

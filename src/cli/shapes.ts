@@ -215,6 +215,12 @@ export const shapes = {
     diskFreeBytes: count,
     agentPid: count,
   }),
+  finding: z.strictObject({
+    name: z.string(),
+    status: z.enum(["ok", "warning", "failure"]),
+    detail: z.string(),
+    fix: z.string().optional(),
+  }),
   version: z.strictObject({ client: z.string(), agent: z.string().optional() }),
 } as const;
 
