@@ -10,7 +10,7 @@ import { eventsCommand } from "./commands/events.js";
 import { execCommand } from "./commands/exec.js";
 import { fileCommand } from "./commands/files.js";
 import { forkCommand } from "./commands/fork.js";
-import { imageCommand, imagesCommand } from "./commands/images.js";
+import { imageCommand, imagesCommand, pullCommand, removeImageCommand } from "./commands/images.js";
 import { infoCommand, versionCommand } from "./commands/info.js";
 import { inspectCommand } from "./commands/inspect.js";
 import { killCommand } from "./commands/kill.js";
@@ -32,7 +32,7 @@ const groups: ReadonlyArray<readonly [string, ReadonlyArray<(cli: Cli) => Comman
     "Time travel:",
     [pauseCommand, resumeCommand, forkCommand, checkpointCommand, restoreCommand, commitCommand],
   ],
-  ["Stock:", [templateCommand, imageCommand, imagesCommand]],
+  ["Stock:", [templateCommand, imageCommand, imagesCommand, (cli) => pullCommand(cli), removeImageCommand]],
   ["Node:", [statsCommand, eventsCommand, infoCommand, doctorCommand, versionCommand]],
 ];
 

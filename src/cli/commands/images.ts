@@ -9,16 +9,21 @@ import { imageView } from "../views.js";
 export function imageCommand(cli: Cli): Command {
   return group("image", "Images: import, pull, list, inspect, remove", [
     importCommand(cli),
-    pullCommand(cli),
+    pullCommand(cli, "image "),
     listCommand(cli, "ls").alias("list"),
     inspectCommand(cli),
-    removeCommand(cli),
+    removeCommand(cli, "rm"),
   ]);
 }
 
 /** `ramet images`, as docker has it. */
 export function imagesCommand(cli: Cli): Command {
   return listCommand(cli, "images");
+}
+
+/** `ramet rmi`, as docker has it. */
+export function removeImageCommand(cli: Cli): Command {
+  return removeCommand(cli, "rmi");
 }
 
 function importCommand(cli: Cli): Command {
@@ -36,10 +41,11 @@ function importCommand(cli: Cli): Command {
     );
 }
 
-function pullCommand(cli: Cli): Command {
+/** Below `ramet image`, and, as docker has it, as `ramet pull`. */
+export function pullCommand(cli: Cli, prefix: "" | "image " = ""): Command {
   return leaf("pull", "Pull an image from a registry", [
-    "image pull docker.io/library/debian:12",
-    "image pull --plain-http 127.0.0.1:5000/debian-python:1",
+    `${prefix}pull docker.io/library/debian:12`,
+    `${prefix}pull --plain-http 127.0.0.1:5000/debian-python:1`,
   ])
     .argument("<reference>", "registry/name:tag or registry/name@digest")
     .option("--plain-http", "speak HTTP to the registry; for loopback and private registries only")
@@ -109,8 +115,8 @@ function inspectCommand(cli: Cli): Command {
     );
 }
 
-function removeCommand(cli: Cli): Command {
-  return leaf("rm", "Remove images", ["image rm debian-python"])
+function removeCommand(cli: Cli, name: "rm" | "rmi"): Command {
+  return leaf(name, "Remove images", [name === "rmi" ? "rmi debian-python" : "image rm debian-python"])
     .argument("<image...>", "names of the images")
     .action(
       cli.action(async (session, names: string[]) => {
