@@ -1,5 +1,4 @@
-import { chmod, lstat, mkdir, mkdtemp, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
-import { createServer as createNetServer } from "node:net";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type ServiceError, status } from "@grpc/grpc-js";
@@ -7,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { aSandbox, type StubParts, stubNode } from "../../test/support/stub-node.js";
 import { FileService } from "../gen/ramet/v1/file_pb.js";
 import { ProcessService } from "../gen/ramet/v1/process_pb.js";
-import { SandboxService, SandboxStatus } from "../gen/ramet/v1/sandbox_pb.js";
+import { SandboxService } from "../gen/ramet/v1/sandbox_pb.js";
 import { DomainError, errorCodes } from "../lib/errors.js";
 import { createClient, openChannel } from "../lib/grpc.js";
 import { openScope, type Scope } from "../lib/scope.js";
@@ -68,62 +67,6 @@ function aborted(signal: AbortSignal): Promise<void> {
     if (signal.aborted) resolve();
     else signal.addEventListener("abort", () => resolve(), { once: true });
   });
-}
-
-describe("the socket", () => {
-  it("is open to its owner alone, and gone after the server", async () => {
-    const { server, socketPath } = await serve({});
-    const found = await stat(socketPath);
-    expect(found.isSocket()).toBe(true);
-    expect(found.mode & 0o777).toBe(0o600);
-    await server[Symbol.asyncDispose]();
-    expect(await readdir(directory)).toEqual([]);
-  });
-
-  it("is not put where something else is", async () => {
-    const path = join(directory, "agent.sock");
-    await writeFile(path, "precious");
-    const error = await failureOf(serve({}));
-    expect(error).toMatchObject({
-      code: "failed_precondition",
-      message: expect.stringContaining("not a socket"),
-    });
-    expect((await lstat(path)).size).toBe(8);
-  });
-
-  it("is refused to a second agent while the first one listens", async () => {
-    const first = await serve({ sandboxes: { get: async () => aSandbox() } });
-    expect(await failureOf(serve({}))).toMatchObject({
-      code: "failed_precondition",
-      message: expect.stringContaining("listening there already"),
-    });
-    expect((await first.sandboxes.get({ sandbox: "a1b2" })).sandbox?.id).toBe("a1b2c3d4");
-  });
-
-  it("replaces one that a killed agent left behind, and what its binding left", async () => {
-    const path = join(directory, "agent.sock");
-    await mkdir(`${path}.new`);
-    await leaveStaleSocket(path);
-    const { sandboxes } = await serve({ sandboxes: { get: async () => aSandbox() } });
-    expect((await sandboxes.get({ sandbox: "a1b2" })).sandbox?.status).toBe(SandboxStatus.RUNNING);
-    expect(await readdir(directory)).toEqual(["agent.sock"]);
-  });
-
-  it("cannot have a longer path than the kernel takes", async () => {
-    const socketPath = join(directory, "x".repeat(100), "agent.sock");
-    const log = { error: () => {} };
-    const start = serveApi({ node: stubNode({}), socketPath, log }, live);
-    expect(await failureOf(start)).toMatchObject({ code: "invalid_argument" });
-  });
-});
-
-/** Binds elsewhere and moves the socket, so that closing the server cannot remove it. */
-async function leaveStaleSocket(path: string): Promise<void> {
-  const server = createNetServer();
-  await new Promise<void>((resolve) => server.listen(`${path}.other`, resolve));
-  await rename(`${path}.other`, path);
-  await new Promise((resolve) => server.close(resolve));
-  await chmod(path, 0o600);
 }
 
 describe("errors", () => {

@@ -59,7 +59,8 @@ async function claim(path: string): Promise<void> {
     );
 }
 
-function isAnswered(path: string): Promise<boolean> {
+/** Whether somebody listens there. */
+export function isAnswered(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(path);
     const answer = (isLive: boolean) => {

@@ -1,64 +1,17 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { PassThrough } from "node:stream";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type RunOptions, runCli } from "../../test/support/cli.js";
-import { aCheckpoint, aSandbox, type StubParts, stubNode } from "../../test/support/stub-node.js";
-import { serveApi } from "../api/serve.js";
+import { describe, expect, it } from "vitest";
+import { runCli } from "../../test/support/cli.js";
+import { heard, keyboard, useStubAgent } from "../../test/support/stub-agent.js";
+import { aCheckpoint, aSandbox } from "../../test/support/stub-node.js";
 import { DomainError, type ErrorCode } from "../lib/errors.js";
-import { openScope, type Scope } from "../lib/scope.js";
 import type { CreateOptions } from "../node/node.js";
-import type { ExecEvent, ExecInput, ExecOptions } from "../node/processes.js";
 import { exitCodeOf } from "./exit-code.js";
-import type { CaughtSignal } from "./io.js";
 import { type ShapeName, shapes } from "./shapes.js";
 
-let directory: string;
-let scope: Scope;
-
-beforeEach(async () => {
-  directory = await mkdtemp(join(tmpdir(), "ramet-cli-"));
-  scope = openScope();
-  scope.defer(() => rm(directory, { recursive: true, force: true }));
-});
-afterEach(() => scope[Symbol.asyncDispose]());
-
-async function serve(parts: StubParts) {
-  const socketPath = join(directory, "agent.sock");
-  const log = { error: () => {} };
-  scope.use(
-    await serveApi({ node: stubNode(parts), socketPath, log, graceMs: 100 }, new AbortController().signal),
-  );
-  return (words: readonly string[], options: RunOptions = {}) =>
-    runCli(words, { ...options, env: { ...options.env, RAMET_SOCKET: socketPath } });
-}
+const serve = useStubAgent();
 
 function parsed(name: ShapeName, text: string): unknown {
   return shapes[name].parse(JSON.parse(text));
 }
-
-type Exec = (
-  options: ExecOptions,
-  input: AsyncIterable<ExecInput>,
-  signal: AbortSignal,
-) => AsyncIterable<ExecEvent>;
-
-function processes(exec: Exec) {
-  return {
-    exec: (_ref: string, options: ExecOptions, input: AsyncIterable<ExecInput>, signal: AbortSignal) =>
-      exec(options, input, signal),
-  };
-}
-
-const started: ExecEvent = { kind: "started", pid: 7, droppedBytes: 0 };
-const exited = (code: number): ExecEvent => ({ kind: "exited", status: { kind: "code", code } });
-const output = (stream: "stdout" | "stderr", data: Uint8Array): ExecEvent => ({
-  kind: "output",
-  stream,
-  data,
-  seq: 1,
-});
 
 describe("the agent", () => {
   it("that is not there is unavailable, with a hint", async () => {
@@ -196,165 +149,6 @@ describe("create and ps", () => {
   });
 });
 
-describe("exec", () => {
-  it("keeps stdout and stderr apart, bytes as they are, and the exit code", async () => {
-    const bytes = Buffer.from([0, 255, 10, 13, 128]);
-    const ramet = await serve({
-      processes: processes(async function* () {
-        yield started;
-        yield output("stdout", bytes);
-        yield output("stderr", Buffer.from("oops"));
-        yield exited(42);
-      }),
-    });
-    const { exitCode, stdoutBytes, stderr } = await ramet(["exec", "a1b2", "x"]);
-    expect({ exitCode, stderr }).toEqual({ exitCode: 42, stderr: "oops" });
-    expect(stdoutBytes.equals(bytes)).toBe(true);
-  });
-
-  it("ends with 128 and the number of the signal that ended the process", async () => {
-    const ramet = await serve({
-      processes: processes(async function* () {
-        yield { kind: "exited", status: { kind: "signal", signal: 9 } };
-      }),
-    });
-    expect((await ramet(["exec", "a1b2", "x"])).exitCode).toBe(137);
-  });
-
-  it("leaves options after the sandbox to the command", async () => {
-    let asked: ExecOptions | undefined;
-    const ramet = await serve({
-      processes: processes(async function* (options) {
-        asked = options;
-        yield exited(0);
-      }),
-    });
-    await ramet(["exec", "-e", "A=b", "-w", "/x", "-u", "root", "a1b2", "ls", "-it", "--json", "--", "-u"]);
-    expect(asked).toEqual({
-      argv: ["ls", "-it", "--json", "--", "-u"],
-      env: { A: "b" },
-      cwd: "/x",
-      user: "root",
-      stdin: false,
-      killOnClose: false,
-    });
-  });
-
-  it("passes standard input on, to its end", async () => {
-    const ramet = await serve({
-      processes: processes(async function* (_options, input) {
-        yield started;
-        for await (const item of input) {
-          if (item.kind === "eof") break;
-          if (item.kind === "stdin") yield output("stdout", item.data);
-        }
-        yield exited(0);
-      }),
-    });
-    const stdin = new PassThrough();
-    const bytes = Buffer.alloc(3_000_000, "0123456789");
-    stdin.end(bytes);
-    const { stdoutBytes, exitCode } = await ramet(["exec", "-i", "a1b2", "cat"], { stdin });
-    expect(exitCode).toBe(0);
-    expect(stdoutBytes.equals(bytes)).toBe(true);
-  });
-
-  it("passes signals on to the process group, and gives up after three", async () => {
-    const signals: string[] = [];
-    const node = {
-      ...processes(async function* (_options, _input, signal) {
-        yield started;
-        yield output("stdout", Buffer.from("x"));
-        await new Promise<void>((done) => signal.addEventListener("abort", () => done()));
-      }),
-      signal: async (_ref: string, pid: number, signo: number, { group }: { readonly group: boolean }) => {
-        signals.push(`${pid} ${signo} ${group}`);
-      },
-    };
-    const ramet = await serve({ processes: node });
-    const keys = keyboard();
-    const stdout = heard();
-    const running = ramet(["exec", "a1b2", "sleep"], {
-      onStart: keys.onStart,
-      onOutput: stdout.hear,
-    });
-    await stdout.promise;
-    for (let times = 1; times < 3; times += 1) {
-      keys.press("SIGINT");
-      await expect.poll(() => signals).toHaveLength(times);
-    }
-    keys.press("SIGINT");
-    const { exitCode } = await running;
-    expect(exitCode).toBe(130);
-    expect(signals).toEqual(["7 2 true", "7 2 true"]);
-  });
-
-  it("says which process goes on when a pause takes the stream away", async () => {
-    const ramet = await serve({
-      processes: processes(async function* () {
-        yield started;
-        throw new DomainError("unavailable", "sandbox a1b2 was paused");
-      }),
-    });
-    const { exitCode, stderr } = await ramet(["exec", "a1b2", "x"]);
-    expect(exitCode).toBe(7);
-    expect(stderr).toContain("hint: the process may go on: ramet attach a1b2 7");
-  });
-
-  it("prints events as JSON lines", async () => {
-    const ramet = await serve({
-      processes: processes(async function* () {
-        yield started;
-        yield output("stdout", Buffer.from("hi"));
-        yield exited(0);
-      }),
-    });
-    const lines = (await ramet(["exec", "--json", "a1b2", "x"])).stdout.trim().split("\n");
-    const events = lines.map((line) => shapes.execEvent.parse(JSON.parse(line)));
-    expect(events.map(({ event }) => event)).toEqual(["started", "output", "exited"]);
-    expect(events[1]?.data).toBe("aGk=");
-  });
-
-  it("explains a command line that is more than the API takes", async () => {
-    const ramet = await serve({});
-    for (const mebibytes of [10, 20]) {
-      const { exitCode, stderr } = await ramet(["exec", "a1b2", "echo", "x".repeat(mebibytes * 2 ** 20)]);
-      expect(exitCode).toBe(2);
-      expect(stderr).toMatch(/\d+ bytes/);
-      expect(stderr).toContain("hint: write large input to a file");
-    }
-  });
-});
-
-describe("run", () => {
-  it.each([
-    [["--rm"], ["create", "exec", "delete"]],
-    [[], ["create", "exec", "stop"]],
-    [["--keep"], ["create", "exec"]],
-  ])("with %j does %j and ends with the command's code", async (options, expected) => {
-    const done: string[] = [];
-    const ramet = await serve({
-      sandboxes: {
-        create: async () => {
-          done.push("create");
-          return aSandbox();
-        },
-        delete: async () => void done.push("delete"),
-        stop: async () => {
-          done.push("stop");
-          return aSandbox();
-        },
-      },
-      processes: processes(async function* () {
-        done.push("exec");
-        yield exited(5);
-      }),
-    });
-    expect((await ramet(["run", ...options, "--image", "img", "false"])).exitCode).toBe(5);
-    expect(done).toEqual(expected);
-  });
-});
-
 describe("fork", () => {
   it("reports each clone, and fails with the code of one that failed", async () => {
     const error = new DomainError("resource_exhausted", "no pids left", { hint: "fewer" });
@@ -398,24 +192,6 @@ describe("following", () => {
     parsed("event", stdout);
   });
 });
-
-/** The way to signal a running command. */
-function keyboard() {
-  let send = (_name: CaughtSignal) => {};
-  const onStart = (signal: (name: CaughtSignal) => void) => {
-    send = signal;
-  };
-  return { onStart, press: (name: CaughtSignal) => send(name) };
-}
-
-/** Resolves once the command has printed something. */
-function heard() {
-  let hear = () => {};
-  const promise = new Promise<void>((done) => {
-    hear = done;
-  });
-  return { promise, hear };
-}
 
 const anImage = {
   name: "img:1",
