@@ -1,6 +1,6 @@
 /** What the installed CRIU and runc are, and whether CRIU works on this kernel. */
-import { execa } from "execa";
 import { DomainError } from "../lib/errors.js";
+import { runProgram } from "../lib/run-program.js";
 
 const answerMs = 20_000;
 
@@ -41,12 +41,16 @@ async function readVersion(
   { path, parse }: VersionQuestion,
   signal: AbortSignal | undefined,
 ): Promise<string> {
-  const result = await run(path, ["--version"], signal);
+  const result = await runProgram(path, ["--version"], { timeoutMs: answerMs }, signal);
   const version = parse(result.stdout);
   if (version !== undefined) return version;
-  throw new DomainError("failed_precondition", `${path} does not tell its version: ${result.summary}`, {
-    hint: "run scripts/install-runtime",
-  });
+  throw new DomainError(
+    "failed_precondition",
+    `${path} does not tell its version: ${result.complaint || "it printed something else"}`,
+    {
+      hint: "run scripts/install-runtime",
+    },
+  );
 }
 
 export interface CriuCheck {
@@ -66,25 +70,8 @@ export function parseCriuCheck(output: string, exitCode: number | undefined): Cr
 
 /** Runs `criu check`, which probes the kernel for what every dump and restore needs. */
 export async function checkCriu(path: string, signal?: AbortSignal): Promise<CriuCheck> {
-  const { stdout, stderr, exitCode, summary } = await run(path, ["check"], signal);
+  const outcome = await runProgram(path, ["check"], { timeoutMs: answerMs }, signal);
+  const { stdout, stderr, exitCode, complaint } = outcome;
   const check = parseCriuCheck(`${stdout}\n${stderr}`, exitCode);
-  return check.passed || check.remarks.length > 0 ? check : { ...check, remarks: [summary] };
-}
-
-interface Outcome {
-  readonly stdout: string;
-  readonly stderr: string;
-  readonly exitCode: number | undefined;
-  readonly summary: string;
-}
-
-async function run(path: string, args: readonly string[], signal: AbortSignal | undefined): Promise<Outcome> {
-  const result = await execa(path, args, {
-    reject: false,
-    timeout: answerMs,
-    ...(signal === undefined ? {} : { cancelSignal: signal }),
-  });
-  signal?.throwIfAborted();
-  const { stdout, stderr, exitCode } = result;
-  return { stdout, stderr, exitCode, summary: (result.shortMessage ?? `${path} said nothing`).slice(0, 300) };
+  return check.passed || check.remarks.length > 0 ? check : { ...check, remarks: [complaint] };
 }

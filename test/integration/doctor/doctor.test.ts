@@ -1,9 +1,11 @@
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { runDoctor } from "../../../src/doctor/doctor.js";
+import { isFit } from "../../../src/doctor/finding.js";
 import type { DoctorConfig } from "../../../src/doctor/host.js";
+import { testRuntime } from "../../support/containerd.js";
 
 let dir: string;
 beforeEach(async () => {
@@ -34,6 +36,19 @@ it("looks at a machine without a runtime, says so, and leaves nothing behind", a
   for (const { status, fix } of findings) expect(fix === undefined).toBe(status === "ok");
   expect(await readdir(dir)).toEqual([]);
   expect(await readFile("/proc/self/mountinfo", "utf8")).not.toContain(dir);
+});
+
+it("finds the runtime of the tests fit for sandboxes", async () => {
+  const { address, state, root, prefix } = testRuntime();
+  const findings = await runDoctor(
+    {
+      ...{ dataDir: root, runDir: dirname(state), prefix, socket: join(dir, "agent.sock") },
+      containerd: { address, namespace: "ramet", stateDir: state },
+    },
+    AbortSignal.timeout(60_000),
+  );
+  expect(findings.filter(({ status }) => status === "failure")).toEqual([]);
+  expect(isFit(findings)).toBe(true);
 });
 
 it("stops when it is told to, and leaves nothing behind then", async () => {
