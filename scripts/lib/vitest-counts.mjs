@@ -10,7 +10,8 @@ for (const file of report.testResults) {
     counts[test.status === "passed" || test.status === "failed" ? test.status : "skipped"] += 1;
   }
   // A file that cannot be loaded, or whose hooks fail, reports no failed test of its own.
-  if (file.status === "failed" && !file.assertionResults.some((test) => test.status === "failed")) counts.failed += 1;
+  if (file.status === "failed" && !file.assertionResults.some((test) => test.status === "failed"))
+    counts.failed += 1;
 }
 // An error outside every test, or no report at all.
 if (exitCode !== "0" && counts.failed === 0) counts.failed = 1;
