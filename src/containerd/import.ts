@@ -36,7 +36,7 @@ export interface ImportRequest {
 /** Opens an archive on disk. `not_found` and `invalid_argument` say what is wrong with the path. */
 export async function openArchive(path: string): Promise<Archive> {
   const found = await stat(path).catch((err: unknown) => {
-    throw new DomainError("not_found", `cannot read archive ${path}: ${toDomainError(err).message}`, {
+    throw new DomainError("not_found", `cannot read archive ${path}: ${toDomainError(err, "its file").message}`, {
       cause: err,
     });
   });

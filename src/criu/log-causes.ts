@@ -14,7 +14,7 @@ export interface KnownCause {
 
 const closeIt = "close it in the sandbox and try again";
 const otherHost = "restore it on a machine like the one it was taken on";
-const damaged = "check it with `ramet checkpoint inspect`; restore another checkpoint";
+const damaged = "check it with `ramet checkpoint verify`; restore another checkpoint";
 
 const dumpCauses: readonly KnownCause[] = [
   {
@@ -47,6 +47,12 @@ const dumpCauses: readonly KnownCause[] = [
     code: "failed_precondition",
     says: "an open file is of a kind that cannot be dumped: $1",
     hint: closeIt,
+  },
+  {
+    line: /ctty inheritance detected|no PTY peer with sid\/pgrp needed/,
+    code: "failed_precondition",
+    says: "a program in a terminal session has /dev/tty open (an interactive sh or a password prompt, say)",
+    hint: "use bash in interactive sessions, or end that session first",
   },
   {
     line: /Unknown socket collected \(family (\d+)\)/,

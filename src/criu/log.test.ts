@@ -19,6 +19,7 @@ describe("a failed dump is explained for", () => {
     ["a file on no mount", "dump-memfdsecret", /\/secretmem \(deleted\) is open/],
     ["a mount made later", "dump-mount", /mount \.\/mnt\/inner was not there/],
     ["a lock", "dump-lock", /file lock/],
+    ["an interactive dash", "dump-ctty", /has \/dev\/tty open/],
     ["a debugger", "dump-traced", /process 20142 is traced/],
   ])("%s", (_name, file, message) => {
     const error = dumpError("s1", sample(file), runc);
