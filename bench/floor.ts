@@ -1,0 +1,143 @@
+/**
+ * The bare floor: runc and CRIU alone, on a bundle that lies ready, with the very images, runtime spec, root
+ * filesystem and CRIU options of our sandboxes. The source of a checkpoint is frozen before the clock starts.
+ */
+import { chmod, chown, link, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { mapLimited } from "../src/lib/limit.js";
+import type { OciSpec } from "../src/sandbox/oci-spec.js";
+import type { Contestant, Recorder } from "./contest.js";
+import { run } from "./run.js";
+
+export interface FloorOptions {
+  readonly directory: string;
+  readonly runc: string;
+  /** containerd's bundle of a running sandbox: the spec, and its mounted root filesystem. */
+  readonly donorBundle: string;
+  /** CRIU's images of the template's golden checkpoint. */
+  readonly goldenImages: string;
+  /** Restores at once in a fork of 16: as many as the agent runs. */
+  readonly parallel: number;
+}
+
+interface Bundle {
+  readonly id: string;
+  readonly directory: string;
+  readonly guestDir: string;
+  readonly workDir: string;
+}
+
+function verbsOf(options: FloorOptions, source: Bundle, images: string) {
+  const runc = (...args: string[]) => run(options.runc, ["--root", join(options.directory, "runc"), ...args]);
+  return {
+    start: (bundle: Bundle) => runc("run", "--detach", "--bundle", bundle.directory, bundle.id),
+    restore: (bundle: Bundle, from: string) =>
+      runc(
+        ...["restore", "--detach", "--bundle", bundle.directory, "--image-path", from],
+        ...["--work-path", bundle.workDir, bundle.id],
+      ),
+    async freeze() {
+      await rm(images, { recursive: true, force: true });
+      // At a restore CRIU opens some images as the sandbox's root.
+      await mkdir(images, { mode: 0o755 });
+      await runc("pause", source.id);
+    },
+    dump: (...more: string[]) =>
+      runc("checkpoint", ...more, "--image-path", images, "--work-path", source.workDir, source.id),
+    thaw: () => runc("resume", source.id),
+    async remove(bundle: Bundle) {
+      await runc("delete", "--force", bundle.id);
+      await removeSocket(bundle);
+    },
+  };
+}
+
+/** CRIU binds the guest's listening socket anew, and wants its path free. */
+const removeSocket = ({ guestDir }: Bundle) => rm(join(guestDir, "guest.sock"), { force: true });
+
+export async function openFloor(options: FloorOptions): Promise<Contestant & AsyncDisposable> {
+  const { directory, goldenImages } = options;
+  const spec = JSON.parse(await readFile(join(options.donorBundle, "config.json"), "utf8")) as OciSpec;
+  const makeBundle = (id: string) => prepareBundle(options, spec, id);
+  const source = await makeBundle("source");
+  const names = Array.from({ length: 16 }, (_, index) => `clone${index}`);
+  const clones = await mapLimited(names, 4, makeBundle);
+  const other = await makeBundle("other");
+  const images = join(directory, "images");
+  const { start, restore, freeze, dump, thaw, remove } = verbsOf(options, source, images);
+
+  async function fork({ time }: Recorder, count: 1 | 16): Promise<void> {
+    const bundles = clones.slice(0, count);
+    await freeze();
+    await time(count === 1 ? "fork" : "fork16", async () => {
+      await dump("--leave-running");
+      const restoreAll = () => mapLimited(bundles, options.parallel, (bundle) => restore(bundle, images));
+      await (count === 1 ? time("clone", restoreAll) : restoreAll());
+    });
+    await thaw();
+    for (const bundle of bundles) await remove(bundle);
+  }
+
+  await restore(source, goldenImages);
+  return {
+    name: "floor",
+    steps: {
+      async cold({ time }) {
+        await time("cold", () => start(other));
+        await remove(other);
+      },
+      async template({ time }) {
+        await time("template", () => restore(other, goldenImages));
+        await remove(other);
+      },
+      async checkpoint({ time }) {
+        await freeze();
+        await time("checkpoint", () => dump("--leave-running"));
+        await thaw();
+      },
+      fork: (recorder) => fork(recorder, 1),
+      fork16: (recorder) => fork(recorder, 16),
+      async pauseResume({ time }) {
+        await freeze();
+        await time("pause", () => dump());
+        await removeSocket(source);
+        await time("resume", () => restore(source, images));
+      },
+    },
+    async [Symbol.asyncDispose]() {
+      await remove(source);
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+async function prepareBundle(
+  { directory, donorBundle }: FloorOptions,
+  spec: OciSpec,
+  id: string,
+): Promise<Bundle> {
+  const place = join(directory, id);
+  const bundle: Bundle = {
+    id,
+    directory: join(place, "bundle"),
+    guestDir: join(place, "guest"),
+    workDir: join(place, "work"),
+  };
+  for (const path of [bundle.directory, bundle.guestDir, bundle.workDir]) {
+    await mkdir(path, { recursive: true });
+    await chmod(path, 0o755);
+  }
+  const [owner] = spec.linux.uidMappings;
+  await chown(bundle.guestDir, owner?.hostID ?? 0, owner?.hostID ?? 0);
+  const guest = spec.mounts.find(({ destination }) => destination === "/.ramet");
+  if (guest === undefined) throw new Error("the donor's spec has no guest directory");
+  await link(join(guest.source, "guest"), join(bundle.guestDir, "guest"));
+  const own = {
+    ...spec,
+    root: { ...spec.root, path: join(donorBundle, "rootfs") },
+    mounts: spec.mounts.map((mount) => (mount === guest ? { ...mount, source: bundle.guestDir } : mount)),
+    linux: { ...spec.linux, cgroupsPath: `/ramet/bench-${id}` },
+  };
+  await writeFile(join(bundle.directory, "config.json"), JSON.stringify(own));
+  return bundle;
+}
