@@ -36,9 +36,13 @@ export interface ImportRequest {
 /** Opens an archive on disk. `not_found` and `invalid_argument` say what is wrong with the path. */
 export async function openArchive(path: string): Promise<Archive> {
   const found = await stat(path).catch((err: unknown) => {
-    throw new DomainError("not_found", `cannot read archive ${path}: ${toDomainError(err, "its file").message}`, {
-      cause: err,
-    });
+    throw new DomainError(
+      "not_found",
+      `cannot read archive ${path}: ${toDomainError(err, "its file").message}`,
+      {
+        cause: err,
+      },
+    );
   });
   if (!found.isFile())
     throw new DomainError("invalid_argument", `cannot read archive ${path}: not a regular file`);
