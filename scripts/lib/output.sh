@@ -14,13 +14,22 @@ fail() {
 # Not for conditions ("if step", "step ||"): those turn errexit off inside the command as well.
 step() {
   # Functions called from here see these locals, so they are named unlike anybody's variables.
-  local step_log step_start=$EPOCHREALTIME step_code step_options=$-
+  local step_log step_name=$1 step_start=$EPOCHREALTIME step_code step_options=$- step_ticker=''
   step_log=$(mktemp)
-  printf '  %-44s' "$1" >&2
+  printf '  %-44s' "$step_name" >&2
   shift
   set +e
+  if [ -t 2 ]; then
+    tick "$step_name" "$step_log" &
+    step_ticker=$!
+  fi
   (set -e; "$@") >"$step_log" 2>&1
   step_code=$?
+  if [ -n "$step_ticker" ]; then
+    kill "$step_ticker"
+    wait "$step_ticker" 2>/dev/null
+    printf '\r\033[K  %-44s' "$step_name" >&2
+  fi
   [[ $step_options != *e* ]] || set -e
   if [ "$step_code" -ne 0 ]; then
     printf ' failed after %s s\n' "$(elapsed "$step_start")" >&2
@@ -30,6 +39,15 @@ step() {
   fi
   printf ' %6s s  %s\n' "$(elapsed "$step_start")" "$(tail -n 1 "$step_log" | cut -c1-70)" >&2
   rm -f "$step_log"
+}
+
+# tick NAME LOG: keeps a terminal's line alive while a step runs: the seconds, and the last line of its log.
+tick() {
+  local tick_start=$EPOCHREALTIME
+  while read -rt 1 <> <(:) || kill -0 $$ 2>/dev/null; do
+    printf '\r\033[K  %-44s %6s s  %s' "$1" "$(elapsed "$tick_start")" \
+      "$(tail -c 400 "$2" | tr '\r' '\n' | tr -cd '[:print:]\n' | grep . | tail -n 1 | cut -c1-60)" >&2
+  done
 }
 
 # elapsed START: seconds since an earlier $EPOCHREALTIME, with one decimal.
