@@ -23,6 +23,11 @@ function options(ghostBytesMax: number): ReadonlyArray<readonly [option: string,
     ["tcp-established", "Connections have both ends in the sandbox: they go on in every clone."],
     ["skip-in-flight", "Connections that nobody has accepted yet are dropped; their clients connect again."],
     ["network-lock skip", "No packet moves while all is frozen, so nothing needs locking (and no iptables)."],
+    // The value of an option whose value is optional has to follow an equals sign, here as on a command line.
+    [
+      "manage-cgroups=ignore",
+      "runc makes the control groups, from the runtime spec; nothing about them is kept.",
+    ],
     ["file-locks", "Locks are held among the sandbox's own processes only."],
     [
       `ghost-limit ${ghostBytesMax}`,
