@@ -18,7 +18,7 @@ export const forkCountMax = 1000;
 
 /**
  * Yields `taken` once the source runs again, then a `clone` for each in the order they finish. Ending the
- * iteration stops starting clones; those that were reported stay.
+ * iteration or aborting stops starting clones; those that were reported stay.
  */
 export async function* forkSandbox(
   deps: Deps,
@@ -67,6 +67,8 @@ async function* cloneAll(deps: Deps, cloning: Cloning, signal: AbortSignal): Asy
   try {
     yield { kind: "taken", checkpoint };
     yield* stream.until(work);
+    // Clones that were never tried have no result of their own.
+    signal.throwIfAborted();
   } finally {
     stream.end();
     await work;

@@ -1,0 +1,167 @@
+/**
+ * What a node holds outside its database, before and after: mounts, cgroups, shims, sockets, directories, and
+ * everything of its namespace in containerd. Other namespaces and other instances on the machine do not count.
+ */
+import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { join } from "node:path";
+import { expect } from "vitest";
+import { connectContainerd } from "../../src/containerd/client.js";
+import { waitUntil } from "../../src/lib/signal.js";
+import { collectGarbage, inventory, testRuntime } from "./containerd.js";
+
+export interface Holder {
+  readonly namespace: string;
+  readonly dataDir: string;
+}
+
+/** By kind, sorted. */
+export type Holdings = Readonly<Record<string, readonly string[]>>;
+
+/** Killed processes, unmounts and containerd's own cleaning take a moment after an operation's answer. */
+const settleMs = 15_000;
+
+export async function holdingsOf(holder: Holder): Promise<Holdings> {
+  const { namespace, dataDir } = holder;
+  const shims = shimsOf(namespace);
+  const bundles = join(testRuntime().state, "io.containerd.runtime.v2.task", namespace);
+  return {
+    ...(await containerdOf(namespace)),
+    mounts: mountPoints().filter((path) => path.startsWith(`${bundles}/`) || path.startsWith(`${dataDir}/`)),
+    shims: shims.map(({ id }) => id),
+    bundles: entriesOf(bundles),
+    runc: entriesOf(join(dataDir, "run/runc", namespace)),
+    shimSockets: entriesOf("/run/containerd/s"),
+    cgroups: cgroupsOf(new Set(shims.map(({ pid }) => pid))),
+    sandboxDirectories: entriesOf(join(dataDir, "sandboxes")),
+    checkpointDirectories: entriesOf(join(dataDir, "checkpoints")),
+    listening: listeningBelow(dataDir),
+    ownConnections: ownConnections(dataDir),
+    ownChildren: childrenOf(process.pid),
+  };
+}
+
+/** Waits a while for what is on its way out, then fails naming each thing that is there in addition. */
+export async function expectNoLeak(holder: Holder, before: Holdings): Promise<void> {
+  let leaked: Holdings = {};
+  await waitUntil(
+    "no leaks",
+    async () => {
+      leaked = added(before, await holdingsOf(holder));
+      return Object.keys(leaked).length === 0;
+    },
+    { intervalMs: 50, timeoutMs: settleMs },
+  ).catch(() => undefined);
+  expect(leaked, "leaked").toEqual({});
+}
+
+function added(before: Holdings, after: Holdings): Holdings {
+  const more = Object.entries(after).map(([kind, names]) => {
+    const rest = [...(before[kind] ?? [])];
+    const extra = names.filter((name) => {
+      const at = rest.indexOf(name);
+      if (at >= 0) rest.splice(at, 1);
+      return at < 0;
+    });
+    return [kind, extra] as const;
+  });
+  return Object.fromEntries(more.filter(([, extra]) => extra.length > 0));
+}
+
+async function containerdOf(namespace: string): Promise<Holdings> {
+  const containerd = await connectContainerd({ address: testRuntime().address, namespace });
+  try {
+    await collectGarbage(containerd);
+    const tasks = (await containerd.tasks.list()).map(({ id }) => id).sort();
+    return { ...(await inventory(containerd)), tasks };
+  } finally {
+    containerd.close();
+  }
+}
+
+const mountPoints = (): string[] =>
+  readFileSync("/proc/self/mounts", "utf8")
+    .split("\n")
+    .map((line) => line.split(" ")[1] ?? "");
+
+interface Shim {
+  readonly pid: number;
+  readonly id: string;
+}
+
+function shimsOf(namespace: string): Shim[] {
+  return processes().flatMap((pid) => {
+    const argv = readOr(`/proc/${pid}/cmdline`, "").split("\0");
+    const flagOf = (flag: string) => argv[argv.indexOf(flag) + 1] ?? "";
+    const isShim = /containerd-shim/.test(argv[0] ?? "") && flagOf("-namespace") === namespace;
+    return isShim ? [{ pid, id: flagOf("-id") }] : [];
+  });
+}
+
+/** Cgroups of sandboxes that hold a process of one of these shims, or no process at all. */
+function cgroupsOf(shims: ReadonlySet<number>): string[] {
+  const parents = ["", ...entriesOf("/sys/fs/cgroup")].map((name) => join("/sys/fs/cgroup", name, "ramet"));
+  const groups = parents.flatMap((parent) => directoriesOf(parent).map((name) => join(parent, name)));
+  return groups.filter((group) => {
+    const pids = readOr(join(group, "cgroup.procs"), "").split("\n").filter(Boolean).map(Number);
+    return pids.length === 0 || pids.some((pid) => hasAncestor(pid, shims));
+  });
+}
+
+function hasAncestor(pid: number, wanted: ReadonlySet<number>): boolean {
+  for (let at = pid; at > 1; at = parentOf(at)) if (wanted.has(at)) return true;
+  return false;
+}
+
+function parentOf(pid: number): number {
+  const stat = readOr(`/proc/${pid}/stat`, "");
+  return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1] ?? 0);
+}
+
+/** Unix sockets bound to a path below the directory. */
+const listeningBelow = (directory: string): string[] =>
+  readOr("/proc/net/unix", "")
+    .split("\n")
+    .map((line) => line.split(" ").at(-1) ?? "")
+    .filter((path) => path.startsWith(`${directory}/`))
+    .sort();
+
+/** Descriptors of this process below the directory, the database's own left out. */
+function ownConnections(directory: string): string[] {
+  return entriesOf("/proc/self/fd").flatMap((fd) => {
+    try {
+      const target = readlinkSync(`/proc/self/fd/${fd}`);
+      return target.startsWith(`${directory}/`) && !target.includes("/agent.") ? [target] : [];
+    } catch {
+      // The directory's own descriptor, or one closed since.
+      return [];
+    }
+  });
+}
+
+function childrenOf(parent: number): string[] {
+  return processes()
+    .filter((pid) => parentOf(pid) === parent)
+    .map((pid) => readOr(`/proc/${pid}/cmdline`, "").replaceAll("\0", " ").trim())
+    .sort();
+}
+
+const processes = (): number[] => entriesOf("/proc").map(Number).filter(Number.isInteger);
+
+const entriesOf = (directory: string): string[] =>
+  existsSync(directory) ? readdirSync(directory).sort() : [];
+
+const directoriesOf = (directory: string): string[] =>
+  existsSync(directory)
+    ? readdirSync(directory, { withFileTypes: true })
+        .filter((entry) => entry.isDirectory())
+        .map(({ name }) => name)
+    : [];
+
+/** What is in /proc and in cgroups comes and goes. */
+function readOr(path: string, otherwise: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return otherwise;
+  }
+}
