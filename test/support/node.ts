@@ -12,7 +12,7 @@ export interface TestNode extends AsyncDisposable {
   readonly node: Node;
   readonly dataDir: string;
   /** Lets go and starts again on the same data, as an upgrade of the agent does. */
-  restart(): Promise<void>;
+  restart(between?: () => Promise<void>): Promise<void>;
 }
 
 const guestBinary = fileURLToPath(new URL("../../src/guest/build/guest", import.meta.url));
@@ -41,8 +41,9 @@ export async function startTestNode(name: string): Promise<TestNode> {
       return started.node;
     },
     dataDir,
-    async restart() {
+    async restart(between) {
       await started[Symbol.asyncDispose]();
+      await between?.();
       started = await start();
     },
     async [Symbol.asyncDispose]() {
