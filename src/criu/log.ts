@@ -2,6 +2,9 @@
 import { DomainError, type ErrorCode, isDomainError } from "../lib/errors.js";
 import { type KnownCause, knownCauses } from "./log-causes.js";
 
+/** Of a log that is read: what runs in a sandbox can make it as long as it likes, and the cause is near its end. */
+export const criuLogBytesMax = 1024 * 1024;
+
 /** Logged by every run that may not raise its own limit, and harmless. */
 const harmless = /RLIMIT_NOFILE for self/;
 

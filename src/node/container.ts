@@ -1,9 +1,10 @@
 /** The container behind a running sandbox: made, started cold or restored, found frozen, ended, removed. */
-import { chown, link, mkdir, readFile, rm } from "node:fs/promises";
+import { chown, link, mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { restoreError } from "../criu/log.js";
+import { criuLogBytesMax, restoreError } from "../criu/log.js";
 import { isDomainError, toDomainError } from "../lib/errors.js";
 import { readProcessIdentity } from "../lib/process-identity.js";
+import { readTail } from "../lib/read-tail.js";
 import { openScope, type Scope } from "../lib/scope.js";
 import { withDeadline } from "../lib/signal.js";
 import { buildOciSpec } from "../sandbox/oci-spec.js";
@@ -77,7 +78,7 @@ async function startTask(
   } catch (thrown) {
     if (!isRestore) throw thrown;
     const logPath = join(deps.paths.restoreWork(sandbox.id), "restore.log");
-    const text = await readFile(logPath, "utf8").catch(() => "");
+    const text = await readTail(logPath, criuLogBytesMax);
     throw restoreError(sandbox.id, text, thrown);
   }
 }

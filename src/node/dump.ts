@@ -3,11 +3,12 @@
  * The order is: quiesce the guest, freeze, dump and copy side by side, thaw, let the guest's clients back in.
  */
 
-import { mkdir, readFile, rm } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { upperDirectory } from "../containerd/mounts.js";
-import { dumpError } from "../criu/log.js";
+import { criuLogBytesMax, dumpError } from "../criu/log.js";
 import { startStopwatch } from "../lib/clock.js";
+import { readTail } from "../lib/read-tail.js";
 import { openScope } from "../lib/scope.js";
 import { withDeadline } from "../lib/signal.js";
 import type { Sandbox } from "../sandbox/sandbox.js";
@@ -90,7 +91,7 @@ async function checkpointTask({ containerd }: DumpDeps, sandbox: Sandbox, direct
     const imagesDirectory = join(directory, checkpointFiles.images);
     await containerd.tasks.checkpoint(sandbox.id, { imagesDirectory, workDirectory, exit: false });
   } catch (thrown) {
-    const text = await readFile(join(workDirectory, "dump.log"), "utf8").catch(() => "");
+    const text = await readTail(join(workDirectory, "dump.log"), criuLogBytesMax);
     throw dumpError(sandbox.id, text, thrown);
   }
 }
