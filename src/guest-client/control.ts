@@ -1,5 +1,7 @@
 /** What the node asks of the guest itself: its state, and what surrounds a dump and a restore. */
-import { callOnce, type GuestAddress } from "./call.js";
+import { callOnce, type GuestAddress, openCall } from "./call.js";
+import { misbehaved } from "./errors.js";
+import { guestFrame } from "./frame.js";
 import {
   type GuestInfo,
   type GuestUsage,
@@ -55,7 +57,16 @@ export async function quiesce(
     request: quiesceRequest(options.holdMs),
     what: "cannot make the guest ready for a dump",
   };
-  return callOnce(address, operation, readQuiesced, signal);
+  const call = await openCall(address, operation, signal);
+  try {
+    const quiesced = await call.expect(guestFrame.ok, readQuiesced, address.replyMs);
+    // Frozen between its answer and its close, the guest would have this very connection in the image.
+    const more = await call.next(address.replyMs);
+    if (more !== undefined) throw misbehaved(`a frame 0x${more.type.toString(16)} after its last`);
+    return quiesced;
+  } finally {
+    call.close();
+  }
 }
 
 export async function release(address: GuestAddress, signal: AbortSignal): Promise<void> {
