@@ -31,7 +31,7 @@ export interface Checkpoints extends CheckpointReader {
   /** Throws `already_exists` when the id or the name is taken. */
   insert(checkpoint: Checkpoint): void;
   update(id: string, change: (checkpoint: Checkpoint) => Checkpoint): Checkpoint;
-  /** Throws `failed_precondition` while it is the base of another. */
+  /** Its children become its parent's. Throws `failed_precondition` while it is the base of another. */
   delete(id: string): void;
 }
 
@@ -85,7 +85,14 @@ export function openCheckpoints(db: Database): Checkpoints {
     parent = @parent, base = @base, spec = @spec, generation = @generation, snapshot_key = @snapshotKey,
     memory_bytes = @memoryBytes, layer_bytes = @layerBytes, freeze_ms = @freezeMs, created_at = @createdAt
     WHERE id = @id`);
-  const remove = db.prepare("DELETE FROM checkpoints WHERE id = ?");
+  const adopt = db.prepare(
+    "UPDATE checkpoints SET parent = (SELECT parent FROM checkpoints WHERE id = @id) WHERE parent = @id",
+  );
+  const remove = db.prepare("DELETE FROM checkpoints WHERE id = @id");
+  const removeFromLineage = db.transaction((id: string) => {
+    adopt.run({ id });
+    remove.run({ id });
+  });
 
   const one = (row: unknown) => (row === undefined ? undefined : parse(row));
   const peek = (id: string) => one(byId.get(id));
@@ -116,7 +123,7 @@ export function openCheckpoints(db: Database): Checkpoints {
     },
     update: (id, apply) => change(id, apply),
     delete(id) {
-      guarded(`checkpoint ${id}`, () => remove.run(id));
+      guarded(`checkpoint ${id}`, () => removeFromLineage(id));
     },
   };
 }

@@ -200,7 +200,7 @@ describe("checkpoints", () => {
   });
 
   it("keeps a base while something is on top, but lets a mere ancestor go", () => {
-    const root = checkpoint("root");
+    const root = checkpoint("root", { parent: id("origin") });
     store.checkpoints.insert(root);
     store.checkpoints.insert(checkpoint("child", { base: root.id }));
     store.checkpoints.insert(checkpoint("heir", { parent: root.id }));
@@ -208,9 +208,10 @@ describe("checkpoints", () => {
       expect.objectContaining({ code: "failed_precondition" }),
     );
     expect(() => store.checkpoints.insert(checkpoint("x", { base: id("nowhere") }))).toThrow();
+    expect(store.checkpoints.get(id("heir")).parent).toBe(root.id);
     store.checkpoints.delete(id("child"));
     store.checkpoints.delete(root.id);
-    expect(store.checkpoints.get(id("heir")).parent).toBe(root.id);
+    expect(store.checkpoints.get(id("heir")).parent).toBe(id("origin"));
   });
 
   it("names everything that stands on one", () => {

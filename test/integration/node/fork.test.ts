@@ -164,7 +164,7 @@ describe("a fork that is given up", () => {
     const before = await box.holdings();
     const abort = new AbortController();
     const forked = (async () => {
-      for await (const event of forking(id, { count: 5 }, abort.signal))
+      for await (const event of forking(id, { count: 30 }, abort.signal))
         if (event.kind === "taken") abort.abort();
     })();
     await expect(forked).rejects.toThrow();
