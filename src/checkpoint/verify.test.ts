@@ -19,7 +19,7 @@ afterEach(() => rm(dir, { recursive: true }));
 describe("verifier", () => {
   it("digests all files, sorted, and finds them unchanged", async () => {
     const verifier = createVerifier(limits);
-    const files = await verifier.digest(inside(""));
+    const files = await verifier.digest(inside(""), { sync: true });
     expect(files.map((f) => [f.path, f.sizeBytes])).toEqual([
       ["config", 0],
       ["images/core-1.img", 4],
@@ -75,7 +75,7 @@ describe("verifier", () => {
   });
 
   it("stops when its signal aborts", async () => {
-    const reading = createVerifier(limits).digest(inside(""), AbortSignal.abort(new Error("enough")));
+    const reading = createVerifier(limits).digest(inside(""), {}, AbortSignal.abort(new Error("enough")));
     await expect(reading).rejects.toThrow("enough");
   });
 

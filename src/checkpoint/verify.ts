@@ -1,14 +1,20 @@
 /** Reads a checkpoint's files and compares them with the manifest. What it finds is said in sentences. */
 import { createHash } from "node:crypto";
-import { constants } from "node:fs";
-import { type FileHandle, open, readdir } from "node:fs/promises";
+import { type BigIntStats, constants } from "node:fs";
+import { type FileHandle, lstat, open, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { mapLimited } from "../lib/limit.js";
+import { settleAll } from "../lib/settle.js";
 import type { ManifestFile } from "./manifest.js";
 
 export interface VerifyOptions {
   /** Read every file again instead of trusting files that have not changed since they were last read. */
   readonly fresh?: boolean;
+}
+
+export interface DigestOptions {
+  /** Also make each file's content durable, while it is read. */
+  readonly sync?: boolean;
 }
 
 export interface Verifier {
@@ -20,7 +26,7 @@ export interface Verifier {
     signal?: AbortSignal,
   ): Promise<string[]>;
   /** Digests of all regular files below a directory, sorted by path; for a manifest. */
-  digest(directory: string, signal?: AbortSignal): Promise<ManifestFile[]>;
+  digest(directory: string, options?: DigestOptions, signal?: AbortSignal): Promise<ManifestFile[]>;
 }
 
 export interface VerifierLimits {
@@ -37,13 +43,22 @@ export function createVerifier({ parallel, rememberMax }: VerifierLimits): Verif
   const known = new Map<string, string>();
 
   async function digestOf(file: FileHandle, fresh: boolean, signal?: AbortSignal): Promise<string> {
-    const before = await fingerprint(file);
+    const stat = await file.stat({ bigint: true });
+    const before = fingerprint(stat);
     const remembered = known.get(before);
     if (remembered !== undefined && !fresh) return remembered;
-    const sha256 = await sha256Of(file, signal);
+    const sha256 = await sha256Of(file, stat.size, signal);
     // One that changed while it was read is not remembered.
-    if ((await fingerprint(file)) === before) remember(before, sha256);
+    if (fingerprint(await file.stat({ bigint: true })) === before) remember(before, sha256);
     return sha256;
+  }
+
+  /** Whether the file is known to be as expected, which one look at its inode tells. */
+  async function isKnown(path: string, { sizeBytes, sha256 }: ManifestFile): Promise<boolean> {
+    const found = await lstat(path, { bigint: true }).catch(() => undefined);
+    return (
+      found?.isFile() === true && found.size === BigInt(sizeBytes) && known.get(fingerprint(found)) === sha256
+    );
   }
 
   function remember(key: string, sha256: string): void {
@@ -61,6 +76,7 @@ export function createVerifier({ parallel, rememberMax }: VerifierLimits): Verif
     fresh: boolean,
     signal: AbortSignal,
   ): Promise<string | undefined> {
+    if (!fresh && (await isKnown(join(directory, expected.path), expected))) return undefined;
     await using file = await openRegular(join(directory, expected.path));
     if (file === undefined) return `${expected.path} is missing`;
     const { size } = await file.stat();
@@ -80,10 +96,10 @@ export function createVerifier({ parallel, rememberMax }: VerifierLimits): Verif
       return (await mapLimited(files, parallel, check, signal)).filter((problem) => problem !== undefined);
     },
 
-    async digest(directory, signal) {
+    async digest(directory, { sync = false } = {}, signal) {
       const read = async (path: string, _index: number, linked: AbortSignal) => {
         await using file = await open(join(directory, path), constants.O_RDONLY | constants.O_NOFOLLOW);
-        const sha256 = await digestOf(file, false, linked);
+        const [sha256] = await settleAll(digestOf(file, false, linked), sync ? file.sync() : undefined);
         return { path, sizeBytes: (await file.stat()).size, sha256 };
       };
       return mapLimited((await pathsBelow(directory)).sort(), parallel, read, signal);
@@ -110,17 +126,17 @@ async function openRegular(path: string): Promise<FileHandle | undefined> {
   return undefined;
 }
 
-async function fingerprint(file: FileHandle): Promise<string> {
-  const { dev, ino, size, mtimeNs, ctimeNs } = await file.stat({ bigint: true });
+function fingerprint({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
   return [dev, ino, size, mtimeNs, ctimeNs].join(":");
 }
 
-async function sha256Of(file: FileHandle, signal?: AbortSignal): Promise<string> {
+async function sha256Of(file: FileHandle, sizeBytes: bigint, signal?: AbortSignal): Promise<string> {
   const hash = createHash("sha256");
-  const buffer = Buffer.allocUnsafe(chunkBytes);
+  // Most images are small.
+  const buffer = Buffer.allocUnsafe(sizeBytes < chunkBytes ? Number(sizeBytes) + 1 : chunkBytes);
   for (let position = 0; ; ) {
     signal?.throwIfAborted();
-    const { bytesRead } = await file.read(buffer, 0, chunkBytes, position);
+    const { bytesRead } = await file.read(buffer, 0, buffer.length, position);
     if (bytesRead === 0) return hash.digest("hex");
     hash.update(buffer.subarray(0, bytesRead));
     position += bytesRead;

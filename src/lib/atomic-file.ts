@@ -17,15 +17,24 @@ export async function writeFileAtomic(
 ): Promise<void> {
   const temporary = `${path}.${randomId()}.tmp`;
   try {
-    await using file = await open(temporary, "wx", mode);
-    await file.writeFile(data);
-    await file.sync();
+    await writeNewFile(temporary, data, { mode });
     await rename(temporary, path);
   } catch (thrown) {
     await rm(temporary, { force: true });
     throw thrown;
   }
   await syncDirectory(dirname(path));
+}
+
+/** Writes a file that must not exist yet and makes its content durable; its name is so once its directory is synced. */
+export async function writeNewFile(
+  path: string,
+  data: string | Uint8Array,
+  { mode = 0o600 }: WriteOptions = {},
+): Promise<void> {
+  await using file = await open(path, "wx", mode);
+  await file.writeFile(data);
+  await file.sync();
 }
 
 /** Makes creations, removals and renames inside a directory durable. */

@@ -2,6 +2,7 @@
 
 import type { Checkpoint } from "../checkpoint/checkpoint.js";
 import { upperDirectory } from "../containerd/mounts.js";
+import { syncTree } from "../lib/atomic-file.js";
 import { DomainError, isDomainError, toDomainError } from "../lib/errors.js";
 import { randomId } from "../lib/ids.js";
 import { openMergedStream } from "../lib/merged-stream.js";
@@ -9,7 +10,7 @@ import { openScope } from "../lib/scope.js";
 import { waitUntil } from "../lib/signal.js";
 import type { Sandbox, SandboxId } from "../sandbox/sandbox.js";
 import type { Template, TemplateSpec } from "../template/template.js";
-import { discardCheckpointFiles, finishCheckpointFiles } from "./checkpoint-files.js";
+import { discardCheckpointFiles, finishCheckpointFiles, sealImages } from "./checkpoint-files.js";
 import { launch, removeContainer } from "./container.js";
 import { coldSpec } from "./create.js";
 import type { Deps } from "./deps.js";
@@ -125,21 +126,20 @@ async function takeGolden(
   report({ step: "dumping", message: "taking the golden checkpoint" });
   const { freezeMs } = await dump(deps, sandbox, { checkpoint, copyLayer: false, stayFrozen: true }, signal);
   deps.failpoint("template.dumped");
-  const { memoryBytes } = await finishCheckpointFiles(
-    deps,
-    { id: checkpoint, kind: "golden", sandbox, layerBytes: 0 },
-    signal,
-  );
+  const files = { id: checkpoint, kind: "golden", sandbox, layerBytes: 0 } as const;
+  const images = await sealImages(deps, files, signal);
+  await finishCheckpointFiles(deps, files, images);
   await removeContainer(deps, id);
   deps.failpoint("template.killed");
   await unshiftOwners(upperDirectory(mounts), deps.settings.ids, signal);
+  await syncTree(upperDirectory(mounts), signal);
   const snapshotKey = checkpointLayer(checkpoint);
   const labels = { "ramet.checkpoint": checkpoint };
   await deps.containerd.snapshots.commit({ key: sandbox.snapshotKey, name: snapshotKey, labels }, signal);
   const { sizeBytes: layerBytes } = await deps.containerd.snapshots.usage(snapshotKey, signal);
   return {
     ...{ id: checkpoint, kind: "golden", sandbox: id, spec: sandbox.spec, generation: sandbox.generation },
-    ...{ snapshotKey, memoryBytes, layerBytes, freezeMs, createdAt: deps.now() },
+    ...{ snapshotKey, memoryBytes: images.memoryBytes, layerBytes, freezeMs, createdAt: deps.now() },
   };
 }
 

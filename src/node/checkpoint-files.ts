@@ -4,14 +4,38 @@ import { join } from "node:path";
 import type { Checkpoint } from "../checkpoint/checkpoint.js";
 import { compareHost, requireCompatible } from "../checkpoint/compat.js";
 import { requiredFeatures } from "../checkpoint/cpu-features.js";
-import { formatManifest, type Manifest, parseManifest } from "../checkpoint/manifest.js";
-import { renameDurably, syncTree, writeFileAtomic } from "../lib/atomic-file.js";
+import { formatManifest, type Manifest, type ManifestFile, parseManifest } from "../checkpoint/manifest.js";
+import { renameDurably, syncDirectory, writeNewFile } from "../lib/atomic-file.js";
 import { DomainError } from "../lib/errors.js";
 import type { Sandbox } from "../sandbox/sandbox.js";
 import type { Deps } from "./deps.js";
 import { checkpointFiles } from "./paths.js";
 
 type FileDeps = Pick<Deps, "paths" | "settings" | "verifier" | "now">;
+
+/** CRIU's images, which nothing changes any more. */
+export interface SealedImages {
+  /** Size of the memory in them. */
+  readonly memoryBytes: number;
+  readonly files: ManifestFile[];
+}
+
+/** Digests a dump's images and makes them durable. Not a fork's: it is used at once and gone after a crash. */
+export async function sealImages(
+  { paths, verifier }: Pick<Deps, "paths" | "verifier">,
+  { id, kind }: Pick<Checkpoint, "id" | "kind">,
+  signal: AbortSignal,
+): Promise<SealedImages> {
+  const images = join(paths.partial(id), checkpointFiles.images);
+  const memoryBytes = await memoryBytesOf(images);
+  if (kind === "fork") return { memoryBytes, files: [] };
+  const files = await verifier.digest(images, { sync: true }, signal);
+  await syncDirectory(images);
+  return {
+    memoryBytes,
+    files: files.map((file) => ({ ...file, path: join(checkpointFiles.images, file.path) })),
+  };
+}
 
 export interface Finished {
   readonly id: string;
@@ -22,29 +46,22 @@ export interface Finished {
   readonly base?: string;
 }
 
-/**
- * Makes a dump's directory a whole checkpoint: digests, manifest, sync, rename. A fork's is only renamed: it
- * is used at once and gone after a crash. Gives the size of the memory in it.
- */
+/** Makes a dump's directory a whole checkpoint: manifest, sync, rename. A fork's is only renamed. */
 export async function finishCheckpointFiles(
   deps: FileDeps,
   finished: Finished,
-  signal: AbortSignal,
-): Promise<{ memoryBytes: number }> {
+  { memoryBytes, files }: SealedImages,
+): Promise<void> {
   const { id, kind } = finished;
   const partial = deps.paths.partial(id);
-  const memoryBytes = await memoryBytesOf(join(partial, checkpointFiles.images));
   if (kind === "fork") {
     await rename(partial, deps.paths.checkpoint(id));
-    return { memoryBytes };
+    return;
   }
-  const [files] = await Promise.all([deps.verifier.digest(partial, signal), syncTree(partial, signal)]);
-  await writeFileAtomic(
-    join(partial, checkpointFiles.manifest),
-    formatManifest({ ...manifestOf(deps, finished, memoryBytes), files }),
-  );
+  const manifest = { ...manifestOf(deps, finished, memoryBytes), files };
+  await writeNewFile(join(partial, checkpointFiles.manifest), formatManifest(manifest));
+  await syncDirectory(partial);
   await renameDurably(partial, deps.paths.checkpoint(id));
-  return { memoryBytes };
 }
 
 function manifestOf(

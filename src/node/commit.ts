@@ -63,7 +63,7 @@ async function commit(
       const upper = upperDirectory(await deps.containerd.snapshots.mounts(sandboxKey, signal));
       await standingStill(deps, sandbox, () => copyUpper(upper, copy.directory));
       deps.failpoint("commit.copied");
-      const { key } = await commitLayer(deps, { copy, checkpoint }, signal);
+      const { key } = await commitLayer(deps, { copy, checkpoint, durable: false }, signal);
       const committed = await makeImage(deps, { sandbox, key, options }, signal);
       deps.failpoint("commit.diffed");
       deps.record("image.committed", { sandbox: id, attributes: { image: committed.image.name } });

@@ -3,6 +3,7 @@ import { rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
 import { type Mount, mappingLabelsOf, upperDirectory } from "../containerd/mounts.js";
+import { syncTree } from "../lib/atomic-file.js";
 import { DomainError } from "../lib/errors.js";
 import { type Deps, labels } from "./deps.js";
 import { unshiftOwners } from "./unshift.js";
@@ -31,6 +32,15 @@ export async function prepareSandboxLayer(
     },
     signal,
   );
+}
+
+/** Makes what a sandbox that stands still has written durable. */
+export async function syncLayer(
+  { containerd }: Pick<Deps, "containerd">,
+  { snapshotKey }: { readonly snapshotKey: string },
+  signal: AbortSignal,
+): Promise<void> {
+  await syncTree(upperDirectory(await containerd.snapshots.mounts(snapshotKey, signal)), signal);
 }
 
 /** A layer in the making, unmapped, on the same parent as the sandbox's. */
@@ -75,16 +85,24 @@ export async function copyUpper(from: string, to: string): Promise<void> {
   }
 }
 
+export interface LayerCommit {
+  readonly copy: LayerCopy;
+  readonly checkpoint: string;
+  /** Whether it has to be there after a power cut. */
+  readonly durable: boolean;
+}
+
 /** Turns a copied layer into a committed one, owners as seen inside. Gives its size. */
 export async function commitLayer(
   { containerd, settings }: LayerDeps,
-  { copy, checkpoint }: { readonly copy: LayerCopy; readonly checkpoint: string },
+  { copy, checkpoint, durable }: LayerCommit,
   signal: AbortSignal,
 ): Promise<{ key: string; sizeBytes: number }> {
   const name = checkpointLayer(checkpoint);
   await unshiftOwners(copy.directory, settings.ids, signal);
   // The mount point of the guest's directory is ours, not the sandbox's.
   await rmdir(join(copy.directory, ".ramet")).catch(() => {});
+  if (durable) await syncTree(copy.directory, signal);
   await containerd.snapshots.commit(
     { key: copy.key, name, labels: { [labels.checkpoint]: checkpoint } },
     signal,

@@ -4,13 +4,20 @@ import type { Checkpoint } from "../checkpoint/checkpoint.js";
 import { DomainError } from "../lib/errors.js";
 import { randomId } from "../lib/ids.js";
 import { openScope } from "../lib/scope.js";
+import { settleAll } from "../lib/settle.js";
 import type { Sandbox, SandboxId } from "../sandbox/sandbox.js";
 import { transition } from "../sandbox/state.js";
-import { checkRestorable, discardCheckpointFiles, finishCheckpointFiles } from "./checkpoint-files.js";
+import {
+  checkRestorable,
+  discardCheckpointFiles,
+  finishCheckpointFiles,
+  sealImages,
+} from "./checkpoint-files.js";
 import { launch, removeContainer } from "./container.js";
 import type { Deps } from "./deps.js";
 import { dump, reopen, thaw } from "./dump.js";
 import { giveIdentity } from "./identity.js";
+import { syncLayer } from "./layer.js";
 import { journaled, moveTo, requireRunning, stateError } from "./record.js";
 import { lineageOf } from "./take-checkpoint.js";
 
@@ -62,7 +69,10 @@ async function recordPaused(
 ): Promise<Paused> {
   const lineage = lineageOf(deps, sandbox);
   const files = { id, kind: "pause", sandbox, layerBytes: 0, ...lineage } as const;
-  const { memoryBytes } = await finishCheckpointFiles(deps, files, signal);
+  // Memory and files are of one instant: neither may be lost without the other.
+  const [images] = await settleAll(sealImages(deps, files, signal), syncLayer(deps, sandbox, signal));
+  await finishCheckpointFiles(deps, files, images);
+  const { memoryBytes } = images;
   deps.failpoint("pause.renamed");
   const { spec, generation, snapshotKey } = sandbox;
   const createdAt = deps.now();

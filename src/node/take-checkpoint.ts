@@ -2,11 +2,12 @@
 import type { Checkpoint } from "../checkpoint/checkpoint.js";
 import { randomId } from "../lib/ids.js";
 import { openScope } from "../lib/scope.js";
+import { settleAll } from "../lib/settle.js";
 import type { Sandbox, SandboxId } from "../sandbox/sandbox.js";
-import { discardCheckpointFiles, finishCheckpointFiles } from "./checkpoint-files.js";
+import { discardCheckpointFiles, finishCheckpointFiles, sealImages } from "./checkpoint-files.js";
 import type { Deps } from "./deps.js";
 import { dump } from "./dump.js";
-import { commitLayer, type LayerCopy, removeLayerCopy } from "./layer.js";
+import { checkpointLayer, commitLayer, type LayerCopy, removeLayerCopy } from "./layer.js";
 import { journaled, moveTo, requireRunning } from "./record.js";
 
 export async function takeCheckpoint(
@@ -85,7 +86,7 @@ interface Finishing {
   readonly options: CopyOptions;
 }
 
-/** From here the sandbox runs; layer, files and record follow in the order in which they can be undone. */
+/** From here the sandbox runs; layer and files side by side, then the record. */
 async function finish(
   deps: Deps,
   { sandbox, checkpoint: id, freezeMs, copy, options }: Finishing,
@@ -93,23 +94,23 @@ async function finish(
 ): Promise<Checkpoint> {
   await using undo = openScope();
   undo.defer(() => removeLayerCopy(deps, id));
-  const layer = await commitLayer(deps, { copy, checkpoint: id }, signal);
-  undo.defer(() => deps.containerd.snapshots.remove(layer.key));
-  const lineage = lineageOf(deps, sandbox);
-  const { memoryBytes } = await finishCheckpointFiles(
-    deps,
-    { id, kind: options.kind, sandbox, layerBytes: layer.sizeBytes, ...lineage },
-    signal,
+  undo.defer(() => deps.containerd.snapshots.remove(checkpointLayer(id)));
+  const { kind } = options;
+  const [layer, images] = await settleAll(
+    commitLayer(deps, { copy, checkpoint: id, durable: kind !== "fork" }, signal),
+    sealImages(deps, { id, kind }, signal),
   );
+  const lineage = lineageOf(deps, sandbox);
+  await finishCheckpointFiles(deps, { id, kind, sandbox, layerBytes: layer.sizeBytes, ...lineage }, images);
   deps.failpoint("checkpoint.renamed");
   const checkpoint: Checkpoint = {
     id,
-    kind: options.kind,
+    kind,
     sandbox: sandbox.id,
     spec: sandbox.spec,
     generation: sandbox.generation,
     snapshotKey: layer.key,
-    memoryBytes,
+    memoryBytes: images.memoryBytes,
     layerBytes: layer.sizeBytes,
     freezeMs,
     createdAt: deps.now(),
