@@ -2,9 +2,11 @@
  * The bare floor: runc and CRIU alone, on a bundle that lies ready, with the very images, runtime spec, root
  * filesystem and CRIU options of our sandboxes. The source of a checkpoint is frozen before the clock starts.
  */
+import { existsSync } from "node:fs";
 import { chmod, chown, link, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { mapLimited } from "../src/lib/limit.js";
+import { waitUntil } from "../src/lib/signal.js";
 import type { OciSpec } from "../src/sandbox/oci-spec.js";
 import type { Contestant, Recorder } from "./contest.js";
 import { run } from "./run.js";
@@ -46,11 +48,19 @@ function verbsOf(options: FloorOptions, source: Bundle, images: string) {
       runc("checkpoint", ...more, "--image-path", images, "--work-path", source.workDir, source.id),
     thaw: () => runc("resume", source.id),
     async remove(bundle: Bundle) {
+      const pids = JSON.parse(await runc("ps", "--format", "json", bundle.id)) as number[];
       await runc("delete", "--force", bundle.id);
+      // runc does not wait for them, and refuses a restore into a control group that has processes.
+      await waitUntil(`the end of ${bundle.id}`, () => !pids.some(isAlive), {
+        intervalMs: 5,
+        timeoutMs: 10_000,
+      });
       await removeSocket(bundle);
     },
   };
 }
+
+const isAlive = (pid: number) => existsSync(`/proc/${pid}`);
 
 /** CRIU binds the guest's listening socket anew, and wants its path free. */
 const removeSocket = ({ guestDir }: Bundle) => rm(join(guestDir, "guest.sock"), { force: true });
