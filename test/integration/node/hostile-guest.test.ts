@@ -3,7 +3,7 @@ import { mkdirSync, rmSync, symlinkSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
-import { openBox, soon } from "../../support/box.js";
+import { becomes, openBox, soon } from "../../support/box.js";
 import { testRuntime } from "../../support/containerd.js";
 
 const box = openBox("hostile");
@@ -77,6 +77,75 @@ describe("another program in the guest's place", () => {
     await expectRefused(["failed_precondition", "internal", "unavailable"]);
   });
 });
+
+/** Takes connections in the guest's place, and says nothing: each wait for an answer ends after 10 seconds. */
+const silent = `
+import os, socket, time
+os.unlink('/.ramet/guest.sock')
+server = socket.socket(socket.AF_UNIX)
+server.bind('/.ramet/guest.sock')
+server.listen(64)
+print('taken', flush=True)
+kept = []
+while True: kept.append(server.accept())
+`;
+
+describe("a program inside that takes the guest's place", () => {
+  it("and never answers holds nobody for long", async () => {
+    const takenOver = async () => {
+      const sandbox = await box.create();
+      await box.start(sandbox.id, ["python3", "-c", silent], { tag: "taker" });
+      const taken = async () => !(await answers(sandbox.id));
+      await becomes("the socket is taken", taken);
+      return sandbox.id;
+    };
+    const ids = [await takenOver(), await takenOver(), await takenOver(), await takenOver()];
+    const [executing = "", checkpointed = "", paused = "", forked = ""] = ids;
+    const startedAt = performance.now();
+    const outcomes = await Promise.allSettled([
+      box.run(executing, ["true"]),
+      box.node.checkpoints.create(checkpointed, {}, soon()),
+      box.node.sandboxes.pause(paused, soon()),
+      box.fork(forked),
+    ]);
+    expect(performance.now() - startedAt).toBeLessThan(40_000);
+    for (const outcome of outcomes)
+      expect(outcome).toMatchObject({ status: "rejected", reason: { code: "deadline_exceeded" } });
+    for (const ref of ids) {
+      expect((await box.node.sandboxes.get(ref)).state.status).toBe("running");
+      await box.node.sandboxes.delete(ref, { force: true }, soon());
+    }
+  });
+
+  it("and leads elsewhere with a link gets an error, and is deleted", async () => {
+    const sandbox = await box.create();
+    await box.run(sandbox.id, ["bash", "-c", "ln -sfn /run/containerd/containerd.sock /.ramet/guest.sock"]);
+    await expect(box.run(sandbox.id, ["true"])).rejects.toMatchObject({
+      code: "failed_precondition",
+      message: expect.stringContaining("symbolic link"),
+      hint: expect.stringContaining("delete"),
+    });
+    await box.node.sandboxes.delete(sandbox.id, { force: true }, soon());
+  });
+
+  it("cannot change the guest's program", async () => {
+    const { id: ref } = await box.create();
+    const script = "cd /.ramet; (echo > guest) 2>&1; chmod 0777 guest 2>&1; chown 1000 guest 2>&1";
+    await box.run(ref, ["bash", "-c", script]);
+    expect(await box.sh(ref, "stat -c '%a %u' /.ramet/guest; echo > /.ramet/guest || true")).toBe(
+      "555 65534",
+    );
+    const other = await box.create();
+    expect(await box.sh(other.id, "echo fine")).toBe("fine");
+  });
+});
+
+/** Whether the real guest is still there: it answers well within a second. */
+const answers = (ref: string): Promise<boolean> =>
+  box.node.files.stat({ sandbox: ref, path: "/" }, { follow: true }, AbortSignal.timeout(1_000)).then(
+    () => true,
+    () => false,
+  );
 
 async function listen(onConnection: (socket: Socket) => void): Promise<AsyncDisposable> {
   const open = new Set<Socket>();
