@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import {
   cgroupDirectory,
   cgroupLayout,
+  freezerDirectory,
   parseCgroupMounts,
   parseKeyed,
   parseLimit,
@@ -50,6 +51,19 @@ describe("cgroups", () => {
   it("of version 2 have one for all", () => {
     const found = cgroupDirectory("memory", parseCgroupMounts(v2), parseMembership("0::/ramet/abc\n"));
     expect(found).toEqual({ version: 2, path: "/sys/fs/cgroup/ramet/abc" });
+  });
+
+  it.each([
+    [hybrid.replace("rw,pids", "rw,freezer"), { version: 1, path: "/sys/fs/cgroup/pids/ramet/abc" }],
+    [v2, { version: 2, path: "/sys/fs/cgroup/ramet/abc" }],
+  ] as const)("are frozen in version 1's freezer where there is one", (mountinfo, where) => {
+    expect(freezerDirectory(parseCgroupMounts(mountinfo), "/ramet/abc")).toEqual(where);
+  });
+
+  it("cannot be frozen without a freezer", () => {
+    expect(() => freezerDirectory(parseCgroupMounts(v1), "/ramet/abc")).toThrow(
+      /no freezer cgroup is mounted/,
+    );
   });
 
   it("are found where only a part is mounted, at a name with a blank", () => {

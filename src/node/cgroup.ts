@@ -86,6 +86,17 @@ export function cgroupDirectory(
   });
 }
 
+/** Where the processes of a group, named from the root of its hierarchy, are frozen. */
+export function freezerDirectory(mounts: CgroupMounts, group: string): CgroupDirectory {
+  const v1 = directory(mounts.v1.get("freezer"), group);
+  if (v1 !== undefined) return { version: 1, path: v1 };
+  const v2 = directory(mounts.v2, group);
+  if (v2 !== undefined) return { version: 2, path: v2 };
+  throw new DomainError("failed_precondition", "sandboxes cannot be frozen: no freezer cgroup is mounted", {
+    hint: "mount the cgroup file systems below /sys/fs/cgroup",
+  });
+}
+
 function directory(mount: CgroupMount | undefined, path: string | undefined): string | undefined {
   if (mount === undefined || path === undefined) return undefined;
   const below = relative(mount.root, path);

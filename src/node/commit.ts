@@ -75,8 +75,8 @@ async function commit(
 /** Freezes a running sandbox for the time of `work`. */
 async function standingStill(deps: Deps, sandbox: Sandbox, work: () => Promise<void>): Promise<void> {
   if (sandbox.state.status !== "running") return work();
-  await deps.containerd.tasks.pause(sandbox.id);
   try {
+    await deps.freezer.freeze(sandbox.id);
     deps.failpoint("commit.frozen");
     await work();
   } finally {

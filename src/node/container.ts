@@ -12,7 +12,10 @@ import type { Sandbox } from "../sandbox/sandbox.js";
 import { type Deps, labels } from "./deps.js";
 import { checkpointFiles } from "./paths.js";
 
-type ContainerDeps = Pick<Deps, "containerd" | "guests" | "paths" | "settings" | "log" | "restores">;
+type ContainerDeps = Pick<
+  Deps,
+  "containerd" | "freezer" | "guests" | "paths" | "settings" | "log" | "restores"
+>;
 
 const sigkill = 9;
 
@@ -127,15 +130,14 @@ async function createContainer(
   undo.defer(() => containerd.containers.delete(sandbox.id));
 }
 
+type EndingDeps = Pick<Deps, "containerd" | "freezer">;
+
 /** Ends what runs of a container, however far it got, and removes task and shim. Idempotent. */
-export async function removeTask(
-  { containerd }: Pick<Deps, "containerd">,
-  id: string,
-): Promise<number | undefined> {
+export async function removeTask(deps: EndingDeps, id: string): Promise<number | undefined> {
   return withDeadline(`ending the task of ${id}`, 60_000, async (signal) => {
     try {
-      await killTask({ containerd }, id, signal);
-      return (await containerd.tasks.delete(id, signal)).status;
+      await killTask(deps, id, signal);
+      return (await deps.containerd.tasks.delete(id, signal)).status;
     } catch (thrown) {
       if (isDomainError(thrown, "not_found")) return undefined;
       throw thrown;
@@ -143,34 +145,18 @@ export async function removeTask(
   });
 }
 
-/**
- * Kills every process of a task without letting one run on: a frozen process gets its SIGKILL while frozen
- * (cgroup v1 delivers it at the thaw, before the process runs again).
- */
-async function killTask(
-  { containerd }: Pick<Deps, "containerd">,
-  id: string,
-  signal: AbortSignal,
-): Promise<void> {
+/** Kills every process of a task; of one that is frozen, without letting a process run on. */
+async function killTask({ containerd, freezer }: EndingDeps, id: string, signal: AbortSignal): Promise<void> {
   const task = await containerd.tasks.get(id, signal);
   if (task.status === "stopped") return;
+  const kill = (all: boolean) => containerd.tasks.kill(id, { signalNumber: sigkill, all }, signal);
   if (task.status === "created") {
-    await ignoring("not_found", containerd.tasks.kill(id, { signalNumber: sigkill }, signal));
+    await ignoring("not_found", kill(false));
     return;
   }
-  if (task.status === "paused" || task.status === "pausing") {
-    for (const pid of await containerd.tasks.pids(id, signal)) killProcess(pid);
-  }
-  await ignoring("not_found", containerd.tasks.kill(id, { signalNumber: sigkill, all: true }, signal));
+  if (await freezer.isFrozen(id)) await freezer.kill(id);
+  else await ignoring("not_found", kill(true));
   await containerd.tasks.wait(id, signal);
-}
-
-function killProcess(pid: number): void {
-  try {
-    process.kill(pid, "SIGKILL");
-  } catch (thrown) {
-    if ((thrown as NodeJS.ErrnoException).code !== "ESRCH") throw thrown;
-  }
 }
 
 async function ignoring(code: "not_found" | "failed_precondition", work: Promise<unknown>): Promise<void> {
@@ -183,11 +169,11 @@ async function ignoring(code: "not_found" | "failed_precondition", work: Promise
 
 /** Removes everything of a container but the sandbox's layer. Idempotent. */
 export async function removeContainer(
-  { containerd, paths }: Pick<Deps, "containerd" | "paths">,
+  deps: EndingDeps & Pick<Deps, "paths">,
   id: string,
 ): Promise<number | undefined> {
-  const status = await removeTask({ containerd }, id);
-  await containerd.containers.delete(id);
-  await rm(paths.sandbox(id), { recursive: true, force: true });
+  const status = await removeTask(deps, id);
+  await deps.containerd.containers.delete(id);
+  await rm(deps.paths.sandbox(id), { recursive: true, force: true });
   return status;
 }

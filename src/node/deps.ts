@@ -8,6 +8,7 @@ import type { Limiter } from "../lib/limit.js";
 import type { Logger } from "../lib/log.js";
 import type { Store } from "../store/open-store.js";
 import type { Failpoint } from "./failpoint.js";
+import type { Freezer } from "./freezer.js";
 import type { Guests } from "./guests.js";
 import type { Paths } from "./paths.js";
 import type { IdRange } from "./unshift.js";
@@ -16,6 +17,7 @@ export interface Deps {
   readonly store: Store;
   readonly containerd: Containerd;
   readonly guests: Guests;
+  readonly freezer: Freezer;
   readonly paths: Paths;
   /** One line for each sandbox, by id; a template's build and an image's removal have lines too. */
   readonly queue: KeyedQueue;

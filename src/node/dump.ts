@@ -10,13 +10,14 @@ import { criuLogBytesMax, dumpError } from "../criu/log.js";
 import { startStopwatch } from "../lib/clock.js";
 import { readTail } from "../lib/read-tail.js";
 import { openScope } from "../lib/scope.js";
+import { settleAll } from "../lib/settle.js";
 import { withDeadline } from "../lib/signal.js";
 import type { Sandbox } from "../sandbox/sandbox.js";
 import type { Deps } from "./deps.js";
 import { copyUpper, type LayerCopy, prepareLayerCopy, removeLayerCopy } from "./layer.js";
 import { checkpointFiles } from "./paths.js";
 
-type DumpDeps = Pick<Deps, "containerd" | "guests" | "paths" | "settings" | "failpoint" | "log">;
+type DumpDeps = Pick<Deps, "containerd" | "freezer" | "guests" | "paths" | "settings" | "failpoint" | "log">;
 
 export interface DumpOptions {
   readonly checkpoint: string;
@@ -42,35 +43,28 @@ export async function dump(
   options: DumpOptions,
   signal: AbortSignal,
 ): Promise<Dump> {
-  const { containerd, guests, paths } = deps;
+  const { freezer, guests, paths } = deps;
   await using undo = openScope();
   const directory = paths.partial(options.checkpoint);
   undo.defer(() => rm(directory, { recursive: true, force: true }));
   // At a restore CRIU opens some images as the mapped root, relative to their directory; above it only root passes.
   await mkdir(join(directory, checkpointFiles.images), { recursive: true, mode: 0o755 });
   await mkdir(join(directory, checkpointFiles.work), { mode: 0o700 });
-  let copy: LayerCopy | undefined;
-  let upper = "";
-  if (options.copyLayer) {
-    undo.defer(() => removeLayerCopy(deps, options.checkpoint));
-    const sandboxKey = sandbox.snapshotKey;
-    copy = await prepareLayerCopy(deps, { checkpoint: options.checkpoint, sandboxKey }, signal);
-    upper = upperDirectory(await containerd.snapshots.mounts(sandboxKey, signal));
-  }
+  if (options.copyLayer) undo.defer(() => removeLayerCopy(deps, options.checkpoint));
   undo.defer(() => reopen(deps, sandbox));
   await guests.close(sandbox.id, signal);
   const frozen = startStopwatch();
   undo.defer(() => thaw(deps, sandbox));
-  await containerd.tasks.pause(sandbox.id);
+  await freezer.freeze(sandbox.id);
   deps.failpoint("checkpoint.frozen");
-  await settleBoth(
+  const [, copy] = await settleAll(
     checkpointTask(deps, sandbox, directory),
-    copy === undefined ? undefined : copyUpper(upper, copy.directory),
+    options.copyLayer ? copyLayer(deps, sandbox, options.checkpoint) : undefined,
   );
   deps.failpoint(options.stayFrozen ? "pause.dumped" : "checkpoint.dumped");
   let freezeMs = frozen();
   if (!options.stayFrozen) {
-    await containerd.tasks.resume(sandbox.id);
+    await freezer.thaw(sandbox.id);
     freezeMs = frozen();
     deps.failpoint("checkpoint.thawed");
     await guests.open(sandbox.id, AbortSignal.timeout(30_000));
@@ -79,10 +73,14 @@ export async function dump(
   return copy === undefined ? { freezeMs } : { freezeMs, copy };
 }
 
-/** Both run to their end before a failure of either is thrown: nothing may still write when undoing starts. */
-async function settleBoth(first: Promise<void>, second: Promise<void> | undefined): Promise<void> {
-  const results = await Promise.allSettled([first, second]);
-  for (const result of results) if (result.status === "rejected") throw result.reason;
+async function copyLayer(deps: DumpDeps, sandbox: Sandbox, checkpoint: string): Promise<LayerCopy> {
+  const sandboxKey = sandbox.snapshotKey;
+  const [copy, mounts] = await settleAll(
+    prepareLayerCopy(deps, { checkpoint, sandboxKey }),
+    deps.containerd.snapshots.mounts(sandboxKey),
+  );
+  await copyUpper(upperDirectory(mounts), copy.directory);
+  return copy;
 }
 
 async function checkpointTask({ containerd }: DumpDeps, sandbox: Sandbox, directory: string): Promise<void> {
@@ -98,10 +96,12 @@ async function checkpointTask({ containerd }: DumpDeps, sandbox: Sandbox, direct
 
 /** Lets a sandbox run on after a dump that failed, or whose pause could not be recorded. */
 export async function thaw(
-  { containerd, log }: Pick<Deps, "containerd" | "log">,
+  { containerd, freezer, log }: Pick<Deps, "containerd" | "freezer" | "log">,
   sandbox: Sandbox,
 ): Promise<void> {
   await withDeadline(`thawing sandbox ${sandbox.id}`, 60_000, async (signal) => {
+    await freezer.thaw(sandbox.id);
+    // containerd goes by its own note of who was paused, by an operator say.
     const task = await containerd.tasks.get(sandbox.id, signal);
     if (task.status === "paused" || task.status === "pausing")
       await containerd.tasks.resume(sandbox.id, signal);

@@ -53,7 +53,7 @@ export interface LayerCopy {
 export async function prepareLayerCopy(
   { containerd }: LayerDeps,
   { checkpoint, sandboxKey }: { readonly checkpoint: string; readonly sandboxKey: string },
-  signal: AbortSignal,
+  signal?: AbortSignal,
 ): Promise<LayerCopy> {
   const { parent } = await containerd.snapshots.stat(sandboxKey, signal);
   const key = makingOf(checkpoint);

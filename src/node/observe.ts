@@ -4,9 +4,10 @@ import type { Task } from "../containerd/tasks.js";
 import { readProcessIdentity } from "../lib/process-identity.js";
 import type { Observed, ObservedTask } from "../sandbox/observed.js";
 import type { Deps } from "./deps.js";
+import type { Freezer } from "./freezer.js";
 
 export async function observe(
-  { containerd, paths }: Pick<Deps, "containerd" | "paths">,
+  { containerd, paths, freezer }: Pick<Deps, "containerd" | "paths" | "freezer">,
   signal: AbortSignal,
 ): Promise<Observed> {
   const [containers, tasks, snapshots, sandboxDirs, checkpointDirs] = await Promise.all([
@@ -18,15 +19,17 @@ export async function observe(
   ]);
   return {
     containers,
-    tasks: await Promise.all(tasks.map(observeTask)),
+    tasks: await Promise.all(tasks.map((task) => observeTask(freezer, task))),
     snapshots,
     sandboxDirs,
     checkpointDirs,
   };
 }
 
-async function observeTask({ id, status, pid, exitStatus }: Task): Promise<ObservedTask> {
+async function observeTask(freezer: Freezer, { id, status, pid, exitStatus }: Task): Promise<ObservedTask> {
   const identity = pid === 0 ? undefined : await readProcessIdentity(pid);
-  const task = { id, status, pid, exitCode: exitStatus };
+  // containerd does not know of it when the agent froze a sandbox.
+  const isFrozen = status === "running" && (await freezer.isFrozen(id));
+  const task = { id, status: isFrozen ? ("paused" as const) : status, pid, exitCode: exitStatus };
   return identity === undefined ? task : { ...task, pidStart: identity.start };
 }

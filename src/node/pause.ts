@@ -92,7 +92,7 @@ async function recordPaused(
 
 /** Ends the frozen processes of a sandbox recorded as paused. A start of the agent does it again if need be. */
 export async function endPaused(
-  deps: Pick<Deps, "containerd" | "paths" | "guests" | "failpoint">,
+  deps: Pick<Deps, "containerd" | "freezer" | "paths" | "guests" | "failpoint">,
   id: SandboxId,
 ): Promise<void> {
   deps.guests.remove(

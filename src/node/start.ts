@@ -15,6 +15,7 @@ import { createLimiter } from "../lib/limit.js";
 import type { Logger } from "../lib/log.js";
 import { openScope } from "../lib/scope.js";
 import { openStore } from "../store/open-store.js";
+import { parseCgroupMounts } from "./cgroup.js";
 import { openCheckpointVerbs } from "./checkpoints.js";
 import { commitSandbox } from "./commit.js";
 import { createSandbox } from "./create.js";
@@ -23,6 +24,7 @@ import { openEvents } from "./events.js";
 import { openFailpoint, parseFailpoints } from "./failpoint.js";
 import { openFiles } from "./file-operations.js";
 import { forkSandbox } from "./fork.js";
+import { openFreezer } from "./freezer.js";
 import { openGuests } from "./guests.js";
 import { openImageVerbs } from "./images.js";
 import { readInfo } from "./info.js";
@@ -73,6 +75,7 @@ export async function startNode(
     now,
     log,
     guests: openGuests({ log }),
+    freezer: openFreezer(parseCgroupMounts(await readFile("/proc/self/mountinfo", "utf8"))),
     queue: createKeyedQueue({ waitingMax: config.operationsWaitingMax }),
     restores: createLimiter(config.restoreParallelism),
     // Beyond the restores themselves, a clone's records and its guest's greeting overlap with others' restores.

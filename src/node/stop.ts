@@ -80,7 +80,7 @@ export async function checkTask(deps: Deps, id: SandboxId): Promise<void> {
       throw thrown;
     });
     if (task === undefined || task.status === "stopped") return noteEnd(deps, id, task?.exitStatus);
-    if (task.status !== "paused") return;
+    if (task.status !== "paused" && !(await deps.freezer.isFrozen(id))) return;
     await thaw(deps, sandbox);
     await reopen(deps, sandbox);
   });

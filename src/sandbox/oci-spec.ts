@@ -11,7 +11,7 @@ export interface Placement {
   readonly id: string;
   /** Default: the id. A restored sandbox keeps its source's until the guest is given its identity. */
   readonly hostname?: string;
-  /** Default `/ramet/<id>`. */
+  /** Default: as cgroupsPathOf(id) gives. */
   readonly cgroupsPath?: string;
   /** Host directory that appears at /.ramet: the guest's binary and socket. */
   readonly guestDir: string;
@@ -105,6 +105,9 @@ const readonlyPaths = ["/proc/sys"];
 const loopbackScript = `read -r state; pid=\${state#*'"pid":'}; pid=\${pid%%[!0-9]*}
 exec nsenter --net="/proc/$pid/ns/net" ip link set lo up`;
 
+/** The control group of a sandbox, from the root of each hierarchy. */
+export const cgroupsPathOf = (id: string): string => `/ramet/${id}`;
+
 export function buildOciSpec(spec: SandboxSpec, placement: Placement): OciSpec {
   const { id, uidBase, idCount, netnsPath } = placement;
   const mapping = [{ containerID: 0, hostID: uidBase, size: idCount }];
@@ -117,7 +120,7 @@ export function buildOciSpec(spec: SandboxSpec, placement: Placement): OciSpec {
     ...(netnsPath === undefined ? { hooks: { createRuntime: [loopbackHook(placement.toolPath)] } } : {}),
     annotations: { "org.criu.config": placement.criuConfigPath },
     linux: {
-      cgroupsPath: placement.cgroupsPath ?? `/ramet/${id}`,
+      cgroupsPath: placement.cgroupsPath ?? cgroupsPathOf(id),
       namespaces: [
         ...["pid", "mount", "ipc", "uts", "user"].map((type) => ({ type })),
         netnsPath === undefined ? { type: "network" } : { type: "network", path: netnsPath },

@@ -1,0 +1,115 @@
+/**
+ * The cgroup freezer, of either version (the kernel's freezer-subsystem and cgroup-v2 documents). The agent turns
+ * it itself: containerd's pause and resume start runc each, some 8 ms during which a sandbox stands still.
+ */
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { DomainError, isDomainError } from "../lib/errors.js";
+import { delay, withDeadline } from "../lib/signal.js";
+import { cgroupsPathOf } from "../sandbox/oci-spec.js";
+import { type CgroupDirectory, type CgroupMounts, freezerDirectory } from "./cgroup.js";
+
+export interface Freezer {
+  /** Returns once every process stands still. After 10 s it thaws again and throws `deadline_exceeded`. */
+  freeze(id: string): Promise<void>;
+  /** Lets the processes run on. Those that run, or are gone, need nothing. */
+  thaw(id: string): Promise<void>;
+  /** False for one that is gone. */
+  isFrozen(id: string): Promise<boolean>;
+  /** Ends frozen processes without letting one run on. */
+  kill(id: string): Promise<void>;
+}
+
+const freezeMs = 10_000;
+const pollMs = 1;
+/** Version 1 can hang half-way when processes come while it freezes; thawing in between lets them settle. */
+const retryMs = 200;
+
+export function openFreezer(mounts: CgroupMounts): Freezer {
+  const groupOf = (id: string) => freezerDirectory(mounts, cgroupsPathOf(id));
+
+  async function thaw(id: string): Promise<void> {
+    await ignoringAbsence(turn(groupOf(id), false));
+  }
+
+  return {
+    async freeze(id) {
+      const group = groupOf(id);
+      try {
+        await withDeadline(`freezing sandbox ${id}`, freezeMs, (signal) => freezeGroup(group, signal));
+      } catch (thrown) {
+        await thaw(id);
+        throw explain(id, thrown);
+      }
+    },
+    thaw,
+    isFrozen: async (id) => (await ignoringAbsence(isStill(groupOf(id)))) ?? false,
+    async kill(id) {
+      const group = groupOf(id);
+      const text = (await ignoringAbsence(readFile(join(group.path, "cgroup.procs"), "utf8"))) ?? "";
+      // The signals take effect at the thaw, before anything else runs.
+      for (const pid of text.split("\n").map(Number)) if (pid > 0) killProcess(pid);
+      await thaw(id);
+    },
+  };
+}
+
+async function freezeGroup(group: CgroupDirectory, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    await turn(group, true);
+    const retryAt = performance.now() + retryMs;
+    while (performance.now() < retryAt) {
+      if (await isStill(group)) return;
+      await delay(pollMs, signal);
+    }
+    if (group.version === 1) await turn(group, false);
+  }
+}
+
+const files = {
+  1: { state: "freezer.state", on: "FROZEN", off: "THAWED" },
+  2: { state: "cgroup.freeze", on: "1", off: "0" },
+} as const;
+
+async function turn({ version, path }: CgroupDirectory, isOn: boolean): Promise<void> {
+  const { state, on, off } = files[version];
+  await writeFile(join(path, state), isOn ? on : off, { flag: "r+" });
+}
+
+async function isStill({ version, path }: CgroupDirectory): Promise<boolean> {
+  if (version === 1) return (await readFile(join(path, "freezer.state"), "utf8")).trim() === "FROZEN";
+  return /^frozen 1$/m.test(await readFile(join(path, "cgroup.events"), "utf8"));
+}
+
+function killProcess(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code !== "ESRCH") throw thrown;
+  }
+}
+
+/** ENODEV: the group was removed between the opening of its file and the access. */
+async function ignoringAbsence<T>(work: Promise<T>): Promise<T | undefined> {
+  try {
+    return await work;
+  } catch (thrown) {
+    const { code } = thrown as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ENODEV") return undefined;
+    throw thrown;
+  }
+}
+
+function explain(id: string, thrown: unknown): unknown {
+  if (isDomainError(thrown, "deadline_exceeded")) {
+    return new DomainError("deadline_exceeded", `sandbox ${id} cannot be frozen within ${freezeMs} ms`, {
+      cause: thrown,
+      hint: "one of its processes waits in the kernel, for a disk or a network file system say; try again later",
+    });
+  }
+  const { code } = thrown as NodeJS.ErrnoException;
+  if (code !== "ENOENT" && code !== "ENODEV") return thrown;
+  return new DomainError("failed_precondition", `sandbox ${id} has ended: it has no control group any more`, {
+    cause: thrown,
+  });
+}
