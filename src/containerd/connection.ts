@@ -20,6 +20,18 @@ export const deadlines = {
   transfer: 3_600_000,
 } as const;
 
+/**
+ * Options of a call that adds something: the caller's signal is heeded before it is sent, not in its middle, as
+ * containerd may go through with what it has begun, and undoing that would find nothing to undo yet.
+ */
+export function uninterrupted(
+  signal: AbortSignal | undefined,
+  timeoutMs: number = deadlines.record,
+): { readonly timeoutMs: number } {
+  signal?.throwIfAborted();
+  return { timeoutMs };
+}
+
 export interface Connection {
   readonly namespace: string;
   service<S extends DescService>(service: S): Client<S>;

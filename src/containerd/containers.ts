@@ -4,7 +4,7 @@ import {
   Containers as Service,
 } from "../gen/containerd/services/containers/v1/containers_pb.js";
 import { DomainError } from "../lib/errors.js";
-import type { Connection } from "./connection.js";
+import { type Connection, uninterrupted } from "./connection.js";
 import { dateOrEpoch } from "./convert.js";
 import { attempt, attemptRemoval, present } from "./errors.js";
 import { snapshotter } from "./snapshots.js";
@@ -49,7 +49,7 @@ export function openContainers(connection: Connection): Containers {
           labels: { ...labels },
           spec: { typeUrl: specTypeUrl, value },
         };
-        return containerOf((await calls.create({ container }, { signal })).container);
+        return containerOf((await calls.create({ container }, uninterrupted(signal))).container);
       }),
     get: (id, signal) =>
       attempt(`look up container ${id}`, async () =>

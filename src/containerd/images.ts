@@ -2,7 +2,7 @@
 import { type Image as Record_, Images as Service } from "../gen/containerd/services/images/v1/images_pb.js";
 import type { Image } from "../image/image.js";
 import { DomainError, isDomainError } from "../lib/errors.js";
-import { type Connection, deadlines } from "./connection.js";
+import { type Connection, deadlines, uninterrupted } from "./connection.js";
 import { type Content, openContent } from "./content.js";
 import { dateOrEpoch, descriptorInit, descriptorOf } from "./convert.js";
 import { attempt, attemptRemoval, cannot, present } from "./errors.js";
@@ -101,7 +101,7 @@ function openImageStore(connection: Connection): ImageStore {
     recordOf((await calls.get({ name }, { signal })).image);
   const create: ImageStore["create"] = (record, signal) =>
     attempt(`create image ${record.name}`, async () =>
-      recordOf((await calls.create({ image: recordInit(record) }, { signal })).image),
+      recordOf((await calls.create({ image: recordInit(record) }, uninterrupted(signal))).image),
     );
   const find: ImageStore["record"] = async (name, signal) => {
     for (const candidate of new Set([parseImageName(name), completeReference(name)])) {
@@ -129,7 +129,7 @@ function openImageStore(connection: Connection): ImageStore {
         if (!isDomainError(err, "already_exists")) throw err;
       }
       return await attempt(`move image ${record.name}`, async () =>
-        recordOf((await calls.update({ image: recordInit(record) }, { signal })).image),
+        recordOf((await calls.update({ image: recordInit(record) }, uninterrupted(signal))).image),
       );
     },
     async delete(name, signal) {

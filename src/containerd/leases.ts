@@ -2,7 +2,7 @@
 
 import { randomUUID } from "node:crypto";
 import { Leases as Service } from "../gen/containerd/services/leases/v1/leases_pb.js";
-import { type Connection, deadlines } from "./connection.js";
+import { type Connection, deadlines, uninterrupted } from "./connection.js";
 import { attempt, attemptRemoval, withCleanUp } from "./errors.js";
 
 export interface NewLease {
@@ -25,7 +25,7 @@ export function openLeases(connection: Connection): Leases {
     create: ({ id, expiresAt, labels }, signal) =>
       attempt(`create lease ${id}`, async () => {
         const expiry = { "containerd.io/gc.expire": expiresAt.toISOString() };
-        await calls.create({ id, labels: { ...labels, ...expiry } }, { signal });
+        await calls.create({ id, labels: { ...labels, ...expiry } }, uninterrupted(signal));
       }),
     delete: (id, { sync = false } = {}, signal) =>
       attemptRemoval(`delete lease ${id}`, () =>

@@ -4,7 +4,7 @@ import {
   Kind,
   Snapshots as Service,
 } from "../gen/containerd/services/snapshots/v1/snapshots_pb.js";
-import { type Connection, deadlines } from "./connection.js";
+import { type Connection, deadlines, uninterrupted } from "./connection.js";
 import { dateOrEpoch, labelPaths, mountOf } from "./convert.js";
 import { attempt, attemptRemoval, present } from "./errors.js";
 import type { Mount } from "./mounts.js";
@@ -63,12 +63,12 @@ export function openSnapshots(connection: Connection): Snapshots {
     prepare: ({ key, parent, labels, isRoot }, signal) =>
       attempt(`prepare snapshot ${key} on ${parent}`, async () => {
         const request = { snapshotter, key, parent, labels: labelled(labels, isRoot) };
-        return (await calls.prepare(request, { signal, timeoutMs: deadlines.act })).mounts.map(mountOf);
+        return (await calls.prepare(request, uninterrupted(signal, deadlines.act))).mounts.map(mountOf);
       }),
     view: ({ key, parent, labels, isRoot }, signal) =>
       attempt(`view snapshot ${parent} as ${key}`, async () => {
         const request = { snapshotter, key, parent, labels: labelled(labels, isRoot) };
-        return (await calls.view(request, { signal, timeoutMs: deadlines.act })).mounts.map(mountOf);
+        return (await calls.view(request, uninterrupted(signal, deadlines.act))).mounts.map(mountOf);
       }),
     mounts: (key, signal) =>
       attempt(`find the mounts of snapshot ${key}`, async () =>
@@ -77,7 +77,7 @@ export function openSnapshots(connection: Connection): Snapshots {
     commit: ({ key, name, labels, isRoot }, signal) =>
       attempt(`commit snapshot ${key} as ${name}`, async () => {
         const request = { snapshotter, key, name, labels: labelled(labels, isRoot) };
-        await calls.commit(request, { signal, timeoutMs: deadlines.layer });
+        await calls.commit(request, uninterrupted(signal, deadlines.layer));
       }),
     stat: (key, signal) =>
       attempt(`look up snapshot ${key}`, async () =>
