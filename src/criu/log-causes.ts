@@ -109,6 +109,12 @@ const dumpCauses: readonly KnownCause[] = [
     hint: "end the debugger and try again",
   },
   {
+    line: /Timeout reached\. Try to interrupt/,
+    code: "failed_precondition",
+    says: "its processes could not be stopped in time: one is traced by a debugger, or hangs in the kernel",
+    hint: "end the debugger, or look for a process in state D or t, and try again",
+  },
+  {
     line: /packetized mode for pipes is not supported/,
     code: "failed_precondition",
     says: "a pipe in packet mode (O_DIRECT) is open",

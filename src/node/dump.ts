@@ -16,6 +16,7 @@ import type { Sandbox } from "../sandbox/sandbox.js";
 import type { Deps } from "./deps.js";
 import { copyUpper, type LayerCopy, prepareLayerCopy, removeLayerCopy } from "./layer.js";
 import { checkpointFiles } from "./paths.js";
+import { refuseTraced } from "./traced.js";
 
 type DumpDeps = Pick<Deps, "containerd" | "freezer" | "guests" | "paths" | "settings" | "failpoint" | "log">;
 
@@ -51,6 +52,7 @@ export async function dump(
   await mkdir(join(directory, checkpointFiles.images), { recursive: true, mode: 0o755 });
   await mkdir(join(directory, checkpointFiles.work), { mode: 0o700 });
   if (options.copyLayer) undo.defer(() => removeLayerCopy(deps, options.checkpoint));
+  await refuseTraced(sandbox.id, await freezer.pids(sandbox.id));
   undo.defer(() => reopen(deps, sandbox));
   await guests.close(sandbox.id, signal);
   const frozen = startStopwatch();

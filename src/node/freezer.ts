@@ -16,6 +16,8 @@ export interface Freezer {
   thaw(id: string): Promise<void>;
   /** False for one that is gone. */
   isFrozen(id: string): Promise<boolean>;
+  /** As the host counts them; none for one that is gone. */
+  pids(id: string): Promise<readonly number[]>;
   /** Ends frozen processes without letting one run on. */
   kill(id: string): Promise<void>;
 }
@@ -32,7 +34,17 @@ export function openFreezer(mounts: CgroupMounts): Freezer {
     await ignoringAbsence(turn(groupOf(id), false));
   }
 
+  async function pids(id: string): Promise<number[]> {
+    const text = await ignoringAbsence(readFile(join(groupOf(id).path, "cgroup.procs"), "utf8"));
+    // 0 stands for a process of a pid namespace that cannot be seen from here.
+    return (text ?? "")
+      .split("\n")
+      .map(Number)
+      .filter((pid) => pid > 0);
+  }
+
   return {
+    pids,
     async freeze(id) {
       const group = groupOf(id);
       try {
@@ -45,10 +57,8 @@ export function openFreezer(mounts: CgroupMounts): Freezer {
     thaw,
     isFrozen: async (id) => (await ignoringAbsence(isStill(groupOf(id)))) ?? false,
     async kill(id) {
-      const group = groupOf(id);
-      const text = (await ignoringAbsence(readFile(join(group.path, "cgroup.procs"), "utf8"))) ?? "";
       // The signals take effect at the thaw, before anything else runs.
-      for (const pid of text.split("\n").map(Number)) if (pid > 0) killProcess(pid);
+      for (const pid of await pids(id)) killProcess(pid);
       await thaw(id);
     },
   };

@@ -1,0 +1,59 @@
+/**
+ * Processes under a debugger. CRIU needs their place as tracer, and gives up on one that is traced only after it
+ * has held the whole sandbox still for ten seconds.
+ */
+import { readdir, readFile } from "node:fs/promises";
+import { DomainError } from "../lib/errors.js";
+
+/** Throws `failed_precondition`, naming a process, when any thread of these is traced (proc_pid_status(5)). */
+export async function refuseTraced(id: string, pids: readonly number[]): Promise<void> {
+  for (const pid of pids) {
+    const traced = await tracedThread(pid);
+    if (traced === undefined) continue;
+    throw new DomainError(
+      "failed_precondition",
+      `cannot dump sandbox ${id}: process ${traced.pid} (${traced.name}) is traced by another one`,
+      { hint: "end the debugger or strace in the sandbox and try again" },
+    );
+  }
+}
+
+interface Traced {
+  /** As it counts itself, in the innermost pid namespace. */
+  readonly pid: string;
+  readonly name: string;
+}
+
+async function tracedThread(pid: number): Promise<Traced | undefined> {
+  const threads = await present(readdir(`/proc/${pid}/task`));
+  for (const thread of threads ?? []) {
+    const status = parseTracing(
+      (await present(readFile(`/proc/${pid}/task/${thread}/status`, "utf8"))) ?? "",
+    );
+    if (status !== undefined) return status;
+  }
+  return undefined;
+}
+
+/** Of /proc/PID/status; undefined for one that nobody traces. */
+export function parseTracing(status: string): Traced | undefined {
+  const fields = new Map<string, string>();
+  for (const line of status.split("\n")) {
+    const [, key, value = ""] = /^(\w+):\t(.*)$/.exec(line) ?? [];
+    if (key !== undefined) fields.set(key, value);
+  }
+  if (Number(fields.get("TracerPid") ?? "0") === 0) return undefined;
+  const pid = fields.get("NSpid")?.split("\t").at(-1) ?? fields.get("Pid") ?? "?";
+  return { pid, name: fields.get("Name") ?? "?" };
+}
+
+/** Undefined for a process that has ended in the meantime. */
+async function present<T>(reading: Promise<T>): Promise<T | undefined> {
+  try {
+    return await reading;
+  } catch (thrown) {
+    const { code } = thrown as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ESRCH") return undefined;
+    throw thrown;
+  }
+}
