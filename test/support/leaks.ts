@@ -54,7 +54,8 @@ export async function expectNoLeak(holder: Holder, before: Holdings): Promise<vo
   expect(leaked, "leaked").toEqual({});
 }
 
-function added(before: Holdings, after: Holdings): Holdings {
+/** What is there in addition, by kind; kinds without any are left out. */
+export function added(before: Holdings, after: Holdings): Holdings {
   const more = Object.entries(after).map(([kind, names]) => {
     const rest = [...(before[kind] ?? [])];
     const extra = names.filter((name) => {
