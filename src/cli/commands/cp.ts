@@ -13,8 +13,8 @@ interface CopyOptions {
 
 export function copyCommand(cli: Cli): Command {
   return leaf("cp", "Copy files and directories into, out of, or between sandboxes", [
-    "cp model.pt a1b2:/work/",
-    "cp a1b2:/work/results ./results",
+    "cp model.pt a1b2:/data/",
+    "cp a1b2:/data/results ./results",
     "cp a1b2:/etc/os-release -",
     "generate | ramet cp - a1b2:/tmp/data",
   ])

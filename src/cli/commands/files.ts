@@ -114,7 +114,7 @@ function catCommand(cli: Cli): Command {
 }
 
 function makeDirectoryCommand(cli: Cli): Command {
-  return onPath("mkdir", "Make a directory", "-p a1b2 /work/run/1")
+  return onPath("mkdir", "Make a directory", "-p a1b2 /data/run/1")
     .option("-p, --parents", "also those above it; an existing one is no error")
     .option("-m, --mode <octal>", "permission bits (default: 755)", (text) => Number.parseInt(text, 8))
     .action(
@@ -134,7 +134,7 @@ function makeDirectoryCommand(cli: Cli): Command {
 }
 
 function moveCommand(cli: Cli): Command {
-  return leaf("mv", "Rename a file or directory within a sandbox", ["file mv a1b2 /work/a /work/b"])
+  return leaf("mv", "Rename a file or directory within a sandbox", ["file mv a1b2 /data/a /data/b"])
     .argument("<sandbox>", "id, prefix or name")
     .argument("<from>", "path")
     .argument("<to>", "new path; a file there is replaced")
@@ -156,7 +156,7 @@ function moveCommand(cli: Cli): Command {
 }
 
 function removeCommand(cli: Cli): Command {
-  return onPath("rm", "Remove a file or directory", "-r a1b2 /work/run")
+  return onPath("rm", "Remove a file or directory", "-r a1b2 /data/run")
     .option("-r, --recursive", "a directory with all that is in it")
     .action(
       cli.action(
