@@ -117,7 +117,7 @@ async function takeGolden(
   };
   undo.defer(() => deps.containerd.snapshots.remove(sandbox.snapshotKey));
   const mounts = await prepareSandboxLayer(deps, { id, parent: topSnapshot }, signal);
-  await launch(deps, { sandbox }, signal);
+  await launch(deps, { sandbox, rootfs: async () => mounts }, signal);
   undo.defer(() => removeContainer(deps, id));
   undo.defer(() => deps.guests.remove(id, new DomainError("unavailable", `the template's build is over`)));
   deps.failpoint("template.started");

@@ -1,11 +1,13 @@
 /** The container behind a running sandbox: made, started cold or restored, found frozen, ended, removed. */
 import { chown, link, mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import type { Mount } from "../containerd/mounts.js";
 import { criuLogBytesMax, restoreError } from "../criu/log.js";
 import { isDomainError, toDomainError } from "../lib/errors.js";
 import { readProcessIdentity } from "../lib/process-identity.js";
 import { readTail } from "../lib/read-tail.js";
 import { openScope, type Scope } from "../lib/scope.js";
+import { settleAll } from "../lib/settle.js";
 import { withDeadline } from "../lib/signal.js";
 import { buildOciSpec } from "../sandbox/oci-spec.js";
 import type { Sandbox } from "../sandbox/sandbox.js";
@@ -26,24 +28,28 @@ export interface LiveProcess {
 
 export interface Launch {
   readonly sandbox: Sandbox;
+  /** Makes or finds the layer and gives its mounts; runs beside the rest of the preparation. */
+  readonly rootfs: (signal: AbortSignal) => Promise<readonly Mount[]>;
   /** Directory of a whole checkpoint; absent for a cold start. */
   readonly checkpointDir?: string;
 }
 
 /**
- * Makes the container of a sandbox whose layer exists and waits until its guest answers. Whatever fails,
- * nothing of it stays but the layer. The caller's signal is heeded before the restore, not in its middle.
+ * Makes the container of a sandbox and waits until its guest answers. Whatever fails, nothing of it stays but
+ * the layer. The caller's signal is heeded before the restore, not in its middle.
  */
 export async function launch(
   deps: ContainerDeps,
-  { sandbox, checkpointDir }: Launch,
+  { sandbox, rootfs, checkpointDir }: Launch,
   signal: AbortSignal,
 ): Promise<LiveProcess> {
   const { containerd, guests, paths } = deps;
   await using undo = openScope();
-  await makeDirectories(deps, sandbox, undo);
-  const mounts = await containerd.snapshots.mounts(sandbox.snapshotKey, signal);
-  await createContainer(deps, sandbox, undo, signal);
+  const [mounts] = await settleAll(
+    rootfs(signal),
+    createContainer(deps, sandbox, undo, signal),
+    makeDirectories(deps, sandbox, undo),
+  );
   const workDirectory = paths.restoreWork(sandbox.id);
   const restoreFrom =
     checkpointDir === undefined

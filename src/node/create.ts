@@ -58,10 +58,13 @@ export async function makeSandbox(deps: Deps, planned: NewSandbox, signal: Abort
     undo.defer(() => store.sandboxes.delete(sandbox.id));
     failpoint("create.recorded");
     undo.defer(() => deps.containerd.snapshots.remove(sandbox.snapshotKey));
-    await prepareSandboxLayer(deps, { id: sandbox.id, parent: parentSnapshot }, signal);
-    failpoint("create.prepared");
+    const rootfs = async (linked: AbortSignal) => {
+      const mounts = await prepareSandboxLayer(deps, { id: sandbox.id, parent: parentSnapshot }, linked);
+      failpoint("create.prepared");
+      return mounts;
+    };
     const source = checkpoint === undefined ? {} : { checkpointDir: deps.paths.checkpoint(checkpoint) };
-    const live = await launch(deps, { sandbox, ...source }, signal);
+    const live = await launch(deps, { sandbox, rootfs, ...source }, signal);
     undo.defer(() => removeContainer(deps, sandbox.id));
     failpoint("create.started");
     await giveIdentity(deps, sandbox, signal);

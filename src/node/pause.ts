@@ -119,7 +119,9 @@ async function resume(deps: Deps, id: SandboxId, signal: AbortSignal): Promise<S
     moveTo(deps, id, { status: "resuming", since: deps.now(), checkpoint });
     undo.defer(() => moveTo(deps, id, { status: "paused", since: state.since, checkpoint }));
     deps.failpoint("resume.recorded");
-    const live = await launch(deps, { sandbox, checkpointDir: deps.paths.checkpoint(checkpoint) }, signal);
+    const rootfs = (linked: AbortSignal) => deps.containerd.snapshots.mounts(sandbox.snapshotKey, linked);
+    const checkpointDir = deps.paths.checkpoint(checkpoint);
+    const live = await launch(deps, { sandbox, rootfs, checkpointDir }, signal);
     undo.move();
     deps.failpoint("resume.started");
     return completeResume(deps, sandbox, { ...live, checkpoint });

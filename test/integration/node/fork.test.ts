@@ -17,13 +17,14 @@ const running = () => box.node.sandboxes.list({ statuses: ["running"], labels: {
 /** Counts in a file ten times a second, so that everybody can see it go on. */
 async function startCounter(ref: string): Promise<void> {
   await box.start(ref, ["bash", "-c", "n=0; while :; do echo $((n+=1)) > /tmp/n; sleep 0.1; done"]);
-  await countsOn(ref);
+  await becomes(`${ref} counts`, async () => (await countOf(ref)) > 0);
 }
 
+const countOf = async (ref: string) => Number(await box.sh(ref, "cat /tmp/n"));
+
 async function countsOn(ref: string): Promise<void> {
-  const read = async () => Number(await box.sh(ref, "cat /tmp/n"));
-  const first = await read();
-  await becomes(`${ref} counts on from ${first}`, async () => (await read()) > first);
+  const first = await countOf(ref);
+  await becomes(`${ref} counts on from ${first}`, async () => (await countOf(ref)) > first);
 }
 
 describe("fork", () => {
