@@ -15,6 +15,10 @@ it("has one option a line, each explained, and ends with a newline", () => {
   expect(lines.at(-1)).toBe("");
 });
 
+it("locks the network when asked to", () => {
+  expect(criuConfig({ networkLock: "nftables" })).toContain("\nnetwork-lock nftables\n");
+});
+
 it("keeps deleted files of up to 512 MiB unless told otherwise", () => {
   expect(criuConfig()).toContain("\nghost-limit 536870912\n");
 });

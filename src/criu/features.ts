@@ -59,6 +59,12 @@ export interface CriuCheck {
   readonly remarks: readonly string[];
 }
 
+/** Whether this CRIU, on this kernel, can hold the packets of a network namespace back by nftables. */
+export async function locksNetwork(path: string, signal?: AbortSignal): Promise<boolean> {
+  const feature = ["check", "--feature", "network_lock_nftables"];
+  return (await runProgram(path, feature, { timeoutMs: answerMs }, signal)).exitCode === 0;
+}
+
 /** Reads the output of `criu check`, whose exit code says whether it passed. */
 export function parseCriuCheck(output: string, exitCode: number | undefined): CriuCheck {
   const remarks = output

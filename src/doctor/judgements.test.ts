@@ -20,8 +20,8 @@ const cgroups = (lines: readonly string[], v2Controllers: readonly string[] = []
 const data = (freeBytes: number, mountOptions: readonly string[] = ["rw"]) =>
   judgeDataDirectory({ directory, freeBytes, mountOptions });
 const containerd = (version: string, shim?: string) => judgeContainerd({ version, address, shim });
-const criu = (version: string, passed: boolean, remarks: readonly string[] = []) =>
-  judgeCriu({ version, passed, remarks });
+const criu = (version: string, passed: boolean, remarks: readonly string[] = [], locksNetwork = true) =>
+  judgeCriu({ version, passed, remarks, locksNetwork });
 
 const cases: ReadonlyArray<readonly [string, Judgement, Judgement["status"], RegExp]> = [
   ["a new kernel", judgeKernel("6.18.44-cloud"), "ok", /6\.18\.44/],
@@ -71,6 +71,7 @@ const cases: ReadonlyArray<readonly [string, Judgement, Judgement["status"], Reg
   ["CRIU", criu("4.2.1", true), "ok", /check passes$/],
   ["CRIU with remarks", criu("4.2", true, ["Dirty tracking is OFF."]), "ok", /OFF/],
   ["an old CRIU", criu("4.1.1", true), "failure", /4\.2 is needed/],
+  ["CRIU without nftables", criu("4.2.1", true, [], false), "warning", /TCP connections/],
   ["a failing CRIU", criu("4.2.1", false, ["no kcmp"]), "failure", /fails: no kcmp/],
   ["an agent", judgeAgent("/s", undefined), "ok", /answers/],
   ["no agent", judgeAgent("/s", "ENOENT"), "ok", /not running/],

@@ -1,7 +1,7 @@
 /** containerd, runc and CRIU: there, new enough, and working. */
 import { access, constants } from "node:fs/promises";
 import { connectContainerd } from "../containerd/client.js";
-import { checkCriu, readCriuVersion, readRuncVersion } from "../criu/features.js";
+import { checkCriu, locksNetwork, readCriuVersion, readRuncVersion } from "../criu/features.js";
 import { toDomainError } from "../lib/errors.js";
 import { failure, type Judgement, ok, warning } from "./finding.js";
 import type { Host } from "./host.js";
@@ -74,7 +74,11 @@ export async function checkCriuProgram(host: Host): Promise<Judgement> {
   const program = host.program("criu");
   try {
     const version = await readCriuVersion(program, host.signal);
-    return judgeCriu({ version, ...(await checkCriu(program, host.signal)) });
+    const [check, hasLock] = await Promise.all([
+      checkCriu(program, host.signal),
+      locksNetwork(program, host.signal),
+    ]);
+    return judgeCriu({ version, ...check, locksNetwork: hasLock });
   } catch (thrown) {
     host.signal.throwIfAborted();
     return failure(toDomainError(thrown, "CRIU").message, install);
@@ -86,16 +90,23 @@ export interface CriuFacts {
   /** Of `criu check`. */
   readonly passed: boolean;
   readonly remarks: readonly string[];
+  /** Sandboxes with TCP connections inside can be checkpointed. */
+  readonly locksNetwork: boolean;
 }
 
-export function judgeCriu({ version, passed, remarks }: CriuFacts): Judgement {
+export function judgeCriu({ version, passed, remarks, locksNetwork }: CriuFacts): Judgement {
   const said = remarks.slice(-3).join("; ");
   // Earlier ones restore the state of the vDSO's getrandom as it was: the same random numbers in every clone.
   if (!isAtLeast(version, "4.2")) return failure(`${version}; 4.2 is needed`, install);
-  if (passed)
-    return ok(said === "" ? `${version}, criu check passes` : `${version}, criu check passes (${said})`);
-  return failure(
-    `${version}, criu check fails: ${said}`,
-    "run as root, on a kernel with CONFIG_CHECKPOINT_RESTORE",
-  );
+  if (!passed)
+    return failure(
+      `${version}, criu check fails: ${said}`,
+      "run as root, on a kernel with CONFIG_CHECKPOINT_RESTORE",
+    );
+  if (!locksNetwork)
+    return warning(
+      `${version}, without nftables: a sandbox with TCP connections inside cannot be checkpointed`,
+      "load the kernel module nf_tables (CONFIG_NF_TABLES), or take a CRIU that is built with nftables",
+    );
+  return ok(said === "" ? `${version}, criu check passes` : `${version}, criu check passes (${said})`);
 }

@@ -1,7 +1,8 @@
 /** The container behind a running sandbox: made, started cold or restored, found frozen, ended, removed. */
-import { chown, link, mkdir, rm } from "node:fs/promises";
+import { chown, link, mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Mount } from "../containerd/mounts.js";
+import { criuConfig } from "../criu/config.js";
 import { criuLogBytesMax, restoreError } from "../criu/log.js";
 import { isDomainError, toDomainError } from "../lib/errors.js";
 import { readProcessIdentity } from "../lib/process-identity.js";
@@ -106,6 +107,7 @@ async function makeDirectories(
   await mkdir(guestDir, { mode: 0o755 });
   await chown(guestDir, settings.ids.base, settings.ids.base);
   await mkdir(paths.restoreWork(sandbox.id), { mode: 0o700 });
+  await writeFile(paths.criuConfig(sandbox.id), criuConfig(), { mode: 0o600 });
   await link(paths.guestBinary(sandbox.spec.guestVersion), join(guestDir, "guest"));
 }
 
@@ -118,7 +120,7 @@ async function createContainer(
   const spec = buildOciSpec(sandbox.spec, {
     id: sandbox.id,
     guestDir: paths.guestDir(sandbox.id),
-    criuConfigPath: paths.criuConfig,
+    criuConfigPath: paths.criuConfig(sandbox.id),
     uidBase: settings.ids.base,
     idCount: settings.ids.size,
     toolPath: settings.toolPath,

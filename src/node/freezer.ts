@@ -5,6 +5,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DomainError, isDomainError } from "../lib/errors.js";
+import { present } from "../lib/present.js";
 import { delay, withDeadline } from "../lib/signal.js";
 import { cgroupsPathOf } from "../sandbox/oci-spec.js";
 import { type CgroupDirectory, type CgroupMounts, freezerDirectory } from "./cgroup.js";
@@ -31,11 +32,11 @@ export function openFreezer(mounts: CgroupMounts): Freezer {
   const groupOf = (id: string) => freezerDirectory(mounts, cgroupsPathOf(id));
 
   async function thaw(id: string): Promise<void> {
-    await ignoringAbsence(turn(groupOf(id), false));
+    await present(turn(groupOf(id), false));
   }
 
   async function pids(id: string): Promise<number[]> {
-    const text = await ignoringAbsence(readFile(join(groupOf(id).path, "cgroup.procs"), "utf8"));
+    const text = await present(readFile(join(groupOf(id).path, "cgroup.procs"), "utf8"));
     // 0 stands for a process of a pid namespace that cannot be seen from here.
     return (text ?? "")
       .split("\n")
@@ -55,7 +56,7 @@ export function openFreezer(mounts: CgroupMounts): Freezer {
       }
     },
     thaw,
-    isFrozen: async (id) => (await ignoringAbsence(isStill(groupOf(id)))) ?? false,
+    isFrozen: async (id) => (await present(isStill(groupOf(id)))) ?? false,
     async kill(id) {
       // The signals take effect at the thaw, before anything else runs.
       for (const pid of await pids(id)) killProcess(pid);
@@ -96,17 +97,6 @@ function killProcess(pid: number): void {
     process.kill(pid, "SIGKILL");
   } catch (thrown) {
     if ((thrown as NodeJS.ErrnoException).code !== "ESRCH") throw thrown;
-  }
-}
-
-/** ENODEV: the group was removed between the opening of its file and the access. */
-async function ignoringAbsence<T>(work: Promise<T>): Promise<T | undefined> {
-  try {
-    return await work;
-  } catch (thrown) {
-    const { code } = thrown as NodeJS.ErrnoException;
-    if (code === "ENOENT" || code === "ENODEV") return undefined;
-    throw thrown;
   }
 }
 

@@ -6,9 +6,7 @@ import { parseCpuInfo } from "../checkpoint/cpu-features.js";
 import { createVerifier } from "../checkpoint/verify.js";
 import type { AgentConfig } from "../config/schema.js";
 import { connectContainerd } from "../containerd/client.js";
-import { criuConfig } from "../criu/config.js";
 import { readCriuVersion, readRuncVersion } from "../criu/features.js";
-import { writeFileAtomic } from "../lib/atomic-file.js";
 import { systemClock } from "../lib/clock.js";
 import { createKeyedQueue } from "../lib/keyed-queue.js";
 import { createLimiter } from "../lib/limit.js";
@@ -86,7 +84,6 @@ export async function startNode(
       events.record({ type, attributes, ...(sandbox === undefined ? {} : { sandbox }) }),
     settings: await readSettings({ config, paths, guestBinary }),
   };
-  await writeFileAtomic(paths.criuConfig, criuConfig());
   await recover(deps, signal);
   const watching = new AbortController();
   const watch = watchTasks(deps, watching.signal).catch((err: unknown) => {

@@ -4,6 +4,7 @@
  */
 import { readdir, readFile } from "node:fs/promises";
 import { DomainError } from "../lib/errors.js";
+import { present } from "../lib/present.js";
 
 /** Throws `failed_precondition`, naming a process, when any thread of these is traced (proc_pid_status(5)). */
 export async function refuseTraced(id: string, pids: readonly number[]): Promise<void> {
@@ -45,15 +46,4 @@ export function parseTracing(status: string): Traced | undefined {
   if (Number(fields.get("TracerPid") ?? "0") === 0) return undefined;
   const pid = fields.get("NSpid")?.split("\t").at(-1) ?? fields.get("Pid") ?? "?";
   return { pid, name: fields.get("Name") ?? "?" };
-}
-
-/** Undefined for a process that has ended in the meantime. */
-async function present<T>(reading: Promise<T>): Promise<T | undefined> {
-  try {
-    return await reading;
-  } catch (thrown) {
-    const { code } = thrown as NodeJS.ErrnoException;
-    if (code === "ENOENT" || code === "ESRCH") return undefined;
-    throw thrown;
-  }
 }

@@ -153,6 +153,38 @@ def look():
 `,
 );
 
+/** A sender that is ahead of its reader by all that the kernel holds: its send queue is full. */
+const lagging = python(
+  "a TCP connection whose reader lags",
+  7006,
+  `
+import os
+listener = socket.create_server(('127.0.0.1', 7106))
+near = socket.create_connection(('127.0.0.1', 7106))
+far, _ = listener.accept()
+near.setblocking(False)
+state = {'sent': 0, 'got': 0}
+block = os.urandom(65537)
+def pattern(start, size):
+    return (block * (size // 65537 + 2))[start % 65537:][:size]
+def fill():
+    while True:
+        try:
+            state['sent'] += near.send(pattern(state['sent'], 65536))
+        except BlockingIOError:
+            return
+fill()
+def look():
+    size = state['sent'] - state['got']
+    got = b''
+    while len(got) < size: got += far.recv(size - len(got))
+    right = got == pattern(state['got'], size)
+    state['got'] += size
+    fill()
+    return {'exact': [right, size > 65536], 'progress': state['sent']}
+`,
+);
+
 const nodeProgram = `
 const fs = require("node:fs"), http = require("node:http"), crypto = require("node:crypto");
 const still = crypto.randomBytes(4 << 20);
@@ -270,6 +302,7 @@ export const workloads: readonly Workload[] = [
   pipeline,
   deletedFile,
   connection,
+  lagging,
   terminal,
   appendLog,
   files,
