@@ -3,7 +3,7 @@ import { criuConfig } from "./config.js";
 
 it("has one option a line, each explained, and ends with a newline", () => {
   const lines = criuConfig({ ghostBytesMax: 5 }).split("\n");
-  const set = lines.filter((line) => line !== "" && !line.startsWith("#"));
+  const set = lines.filter((line) => line !== "" && !/^#|^irmap/.test(line));
   expect(set).toEqual([
     "tcp-established",
     "skip-in-flight",
@@ -13,6 +13,15 @@ it("has one option a line, each explained, and ends with a newline", () => {
     "ghost-limit 5",
   ]);
   expect(lines.at(-1)).toBe("");
+});
+
+it("looks for watched files in the given places, then the usual ones, then everywhere", () => {
+  const text = criuConfig({ scanFirst: ["/work/repo", "/", "/tmp", "/odd name", "/a\nauto-dedup"] });
+  const places = [...text.matchAll(/^irmap-scan-path (.*)$/gm)].map(([, path]) => path);
+  expect(places.slice(0, 3)).toEqual(["/work/repo", "/tmp", "/home"]);
+  expect(places.at(-1)).toBe("/.");
+  expect(new Set(places).size).toBe(places.length);
+  expect(text).not.toMatch(/odd|auto-dedup/);
 });
 
 it("locks the network when asked to", () => {

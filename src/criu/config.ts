@@ -9,6 +9,8 @@ export interface CriuConfigOptions {
    * Default `skip`.
    */
   readonly networkLock?: "skip" | "nftables";
+  /** Absolute paths in the sandbox below which the files of inotify watches are likely. Default none. */
+  readonly scanFirst?: readonly string[];
   /** Largest deleted file that is still open and kept in a checkpoint. Default 512 MiB. */
   readonly ghostBytesMax?: number;
 }
@@ -18,9 +20,10 @@ const mebibyte = 1024 * 1024;
 /** The file's text. */
 export function criuConfig({
   networkLock = "skip",
+  scanFirst = [],
   ghostBytesMax = 512 * mebibyte,
 }: CriuConfigOptions = {}): string {
-  return `${options({ networkLock, ghostBytesMax })
+  return `${options({ networkLock, scanFirst, ghostBytesMax })
     .map(([option, why]) => `# ${why}\n${option}\n`)
     .join("\n")}`;
 }
@@ -29,6 +32,7 @@ export function criuConfig({
 // checkpoint has none of them, and no restore of it ever works. Without it the dump says what is in the way.
 function options({
   networkLock,
+  scanFirst,
   ghostBytesMax,
 }: Required<CriuConfigOptions>): ReadonlyArray<readonly [option: string, why: string]> {
   return [
@@ -43,10 +47,24 @@ function options({
       "manage-cgroups=ignore",
       "runc makes the control groups, from the runtime spec; nothing about them is kept.",
     ],
+    ...scanPaths(scanFirst).map((path) => [`irmap-scan-path ${path}`, scanWhy] as const),
     ["file-locks", "Locks are held among the sandbox's own processes only."],
     [
       `ghost-limit ${ghostBytesMax}`,
       "Deleted files that are open go into the checkpoint; CRIU allows 1 MiB.",
     ],
   ];
+}
+
+/**
+ * The kernel tells a watch's inode and not its path, and overlayfs opens no file by its handle, so CRIU looks
+ * through directories until it meets the inode; where nothing is watched it looks at none.
+ */
+const scanWhy = "Here the files of inotify watches are looked for.";
+
+/** `/.` is everything, /proc included: it comes last. What would need quoting is left to it. */
+function scanPaths(first: readonly string[]): string[] {
+  const usual = ["/home", "/root", "/srv", "/opt", "/app", "/workspace", "/tmp", "/var", "/usr/local"];
+  const plain = first.filter((path) => path !== "/" && /^\/[\w./@+-]+$/.test(path));
+  return [...new Set([...plain, ...usual, "/."])];
 }

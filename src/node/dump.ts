@@ -3,10 +3,9 @@
  * The order is: quiesce the guest, freeze, dump and copy side by side, thaw, let the guest's clients back in.
  */
 
-import { mkdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { upperDirectory } from "../containerd/mounts.js";
-import { criuConfig } from "../criu/config.js";
 import { criuLogBytesMax, dumpError } from "../criu/log.js";
 import { startStopwatch } from "../lib/clock.js";
 import { readTail } from "../lib/read-tail.js";
@@ -14,8 +13,8 @@ import { openScope } from "../lib/scope.js";
 import { settleAll } from "../lib/settle.js";
 import { withDeadline } from "../lib/signal.js";
 import type { Sandbox } from "../sandbox/sandbox.js";
-import { hasConnections } from "./connections.js";
 import type { Deps } from "./deps.js";
+import { writeDumpConfig } from "./dump-config.js";
 import { copyUpper, type LayerCopy, prepareLayerCopy, removeLayerCopy } from "./layer.js";
 import { checkpointFiles } from "./paths.js";
 import { refuseTraced } from "./traced.js";
@@ -87,17 +86,12 @@ async function copyLayer(deps: DumpDeps, sandbox: Sandbox, checkpoint: string): 
   return copy;
 }
 
-async function checkpointTask(
-  { containerd, freezer, paths }: DumpDeps,
-  sandbox: Sandbox,
-  directory: string,
-): Promise<void> {
+async function checkpointTask(deps: DumpDeps, sandbox: Sandbox, directory: string): Promise<void> {
   const workDirectory = join(directory, checkpointFiles.work);
-  const networkLock = (await hasConnections(await freezer.pids(sandbox.id))) ? "nftables" : "skip";
-  await writeFile(paths.criuConfig(sandbox.id), criuConfig({ networkLock }), { mode: 0o600 });
+  await writeDumpConfig(deps, sandbox.id);
   try {
     const imagesDirectory = join(directory, checkpointFiles.images);
-    await containerd.tasks.checkpoint(sandbox.id, { imagesDirectory, workDirectory, exit: false });
+    await deps.containerd.tasks.checkpoint(sandbox.id, { imagesDirectory, workDirectory, exit: false });
   } catch (thrown) {
     const text = await readTail(join(workDirectory, "dump.log"), criuLogBytesMax);
     throw dumpError(sandbox.id, text, thrown);
