@@ -1,6 +1,6 @@
 import { createServer, type Socket } from "node:net";
 import { describe, expect, it } from "vitest";
-import { hasConnections, showsConnections } from "./connections.js";
+import { countersShow, hasConnections, tableShows } from "./connections.js";
 
 const heading =
   "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n";
@@ -16,7 +16,22 @@ describe("connections", () => {
     ["half closed", line("08"), true],
     ["being opened", line("02"), true],
   ])("%s", (_, lines, shows) => {
-    expect(showsConnections(heading + lines)).toBe(shows);
+    expect(tableShows(heading + lines)).toBe(shows);
+  });
+
+  it.each([
+    ["no sockets", 0, [0, 0], false],
+    ["an established one", 2, [3, 0], true],
+    ["listeners, or half closed ones", 0, [1, 0], undefined],
+    ["the same in IPv6", 0, [0, 1], undefined],
+  ] as const)("counters of %s", (_, established, [v4, v6], shows) => {
+    const counters = `Ip: Forwarding\nIp: 1\nTcp: MaxConn CurrEstab InSegs\nTcp: -1 ${established} 31311
+sockets: used 14\nTCP: inuse ${v4} orphan 0 tw 0\nUDP: inuse 2 mem 0\nTCP6: inuse ${v6}\n`;
+    expect(countersShow(counters)).toBe(shows);
+  });
+
+  it("cannot be told from counters that are not there", () => {
+    expect(countersShow("")).toBeUndefined();
   });
 
   it("are seen in a process's network, past processes that have ended", async () => {
