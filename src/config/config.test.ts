@@ -32,6 +32,7 @@ describe("configuration", () => {
         stateDir: "/run/ramet/containerd",
       },
       restoreParallelism: 2 * availableParallelism(),
+      sandboxesPerShim: 16,
       operationsWaitingMax: 100,
       ids: { base: 100_000, size: 65_536 },
       failpoints: "",
@@ -139,6 +140,7 @@ describe("listOptions", () => {
     const numbers = options.filter((o) => o.isNumber).map((o) => o.key);
     expect(numbers).toEqual([
       "restore.parallelism",
+      "shim.sandboxes",
       "limits.operations_waiting_max",
       "user_namespace.base",
       "user_namespace.size",

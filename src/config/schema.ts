@@ -46,6 +46,16 @@ export const fileSchema = z.strictObject({
         .describe("Restores at once, over all sandboxes. Default: twice the number of cores."),
     })
     .prefault({}),
+  shim: z
+    .strictObject({
+      sandboxes: z
+        .int()
+        .min(1)
+        .max(256)
+        .default(16)
+        .describe("Sandboxes that share a shim, at most: they end with it when it dies. 1: each its own."),
+    })
+    .prefault({}),
   limits: z
     .strictObject({
       operations_waiting_max: z
@@ -80,6 +90,7 @@ export interface AgentConfig {
   readonly logLevel: LogLevel;
   readonly containerd: { readonly address: string; readonly namespace: string; readonly stateDir: string };
   readonly restoreParallelism: number;
+  readonly sandboxesPerShim: number;
   readonly operationsWaitingMax: number;
   readonly ids: { readonly base: number; readonly size: number };
   /** From RAMET_FAILPOINTS alone; empty but in tests of crashes. */
@@ -90,7 +101,7 @@ export function resolveConfig(
   file: ConfigFile,
   { failpoints }: { readonly failpoints: string },
 ): AgentConfig {
-  const { containerd, restore, limits, user_namespace: ids } = file;
+  const { containerd, restore, shim, limits, user_namespace: ids } = file;
   const inRunDir = (name: string) => join(file.run_dir, name);
   return {
     dataDir: file.data_dir,
@@ -104,6 +115,7 @@ export function resolveConfig(
       stateDir: containerd.state_dir ?? inRunDir("containerd"),
     },
     restoreParallelism: restore.parallelism ?? 2 * availableParallelism(),
+    sandboxesPerShim: shim.sandboxes,
     operationsWaitingMax: limits.operations_waiting_max,
     ids: { base: ids.base, size: ids.size },
     failpoints,

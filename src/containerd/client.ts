@@ -13,6 +13,7 @@ import { type Images, openImages } from "./images.js";
 import { type ImportRequest, importArchive } from "./import.js";
 import { type Leases, openLeases, withLease } from "./leases.js";
 import { type PullRequest, pullImage } from "./pull.js";
+import { openSharedShims, type SharedShims } from "./shared-shims.js";
 import { openSnapshots, type Snapshots } from "./snapshots.js";
 import { openTasks, type Tasks } from "./tasks.js";
 
@@ -28,6 +29,7 @@ export interface Nouns {
   readonly snapshots: Snapshots;
   readonly containers: Containers;
   readonly tasks: Tasks;
+  readonly sharedShims: SharedShims;
   readonly diffs: Diffs;
   readonly leases: Leases;
 }
@@ -74,12 +76,15 @@ export async function connectContainerd(
 }
 
 function nounsOver(connection: Connection, platform: Platform): Nouns {
+  const containers = openContainers(connection);
+  const tasks = openTasks(connection);
   return {
     content: openContent(connection),
     images: openImages(connection, { platform }),
     snapshots: openSnapshots(connection),
-    containers: openContainers(connection),
-    tasks: openTasks(connection),
+    containers,
+    tasks,
+    sharedShims: openSharedShims(connection, { containers, tasks }),
     diffs: openDiffs(connection),
     leases: openLeases(connection),
   };

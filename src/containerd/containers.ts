@@ -16,6 +16,8 @@ export interface NewContainer {
   readonly spec: object;
   readonly snapshotKey: string;
   readonly labels: Readonly<Record<string, string>>;
+  /** The shim that it shares with others (shared-shims.ts). Default: one of its own. */
+  readonly shim?: string;
 }
 
 export interface Container extends NewContainer {
@@ -31,13 +33,13 @@ export interface Containers {
   delete(id: string, signal?: AbortSignal): Promise<void>;
 }
 
-const runtime = { name: "io.containerd.runc.v2" };
+export const runtime = { name: "io.containerd.runc.v2" };
 const specTypeUrl = "types.containerd.io/opencontainers/runtime-spec/1/Spec";
 
 export function openContainers(connection: Connection): Containers {
   const calls = connection.service(Service);
   return {
-    create: ({ id, image, spec, snapshotKey, labels }, signal) =>
+    create: ({ id, image, spec, snapshotKey, labels, shim }, signal) =>
       attempt(`create container ${id}`, async () => {
         const value = new TextEncoder().encode(JSON.stringify(spec));
         const container = {
@@ -47,6 +49,7 @@ export function openContainers(connection: Connection): Containers {
           snapshotKey,
           runtime,
           labels: { ...labels },
+          sandbox: shim ?? "",
           spec: { typeUrl: specTypeUrl, value },
         };
         return containerOf((await calls.create({ container }, uninterrupted(signal))).container);
@@ -64,12 +67,13 @@ export function openContainers(connection: Connection): Containers {
 }
 
 function containerOf(record: Record_ | undefined): Container {
-  const { id, image, snapshotKey, labels, createdAt, spec } = present(record, "the container");
+  const { id, image, snapshotKey, labels, createdAt, spec, sandbox } = present(record, "the container");
   return {
     id,
     image,
     snapshotKey,
     labels,
+    ...(sandbox === "" ? {} : { shim: sandbox }),
     createdAt: dateOrEpoch(createdAt),
     spec: parseSpec(id, spec?.value),
   };

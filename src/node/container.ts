@@ -1,26 +1,24 @@
-/** The container behind a running sandbox: made, started cold or restored, found frozen, ended, removed. */
+/** The container behind a running sandbox: made, and started cold or restored. */
 import { chown, link, mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Mount } from "../containerd/mounts.js";
 import { criuConfig } from "../criu/config.js";
 import { criuLogBytesMax, restoreError } from "../criu/log.js";
-import { isDomainError, toDomainError } from "../lib/errors.js";
+import { toDomainError } from "../lib/errors.js";
 import { readProcessIdentity } from "../lib/process-identity.js";
 import { readTail } from "../lib/read-tail.js";
 import { openScope, type Scope } from "../lib/scope.js";
 import { settleAll } from "../lib/settle.js";
-import { withDeadline } from "../lib/signal.js";
 import { buildOciSpec } from "../sandbox/oci-spec.js";
 import type { Sandbox } from "../sandbox/sandbox.js";
 import { type Deps, labels } from "./deps.js";
+import { removeTask } from "./end-container.js";
 import { checkpointFiles } from "./paths.js";
 
 type ContainerDeps = Pick<
   Deps,
-  "containerd" | "freezer" | "guests" | "paths" | "settings" | "log" | "restores"
+  "containerd" | "freezer" | "guests" | "paths" | "settings" | "log" | "restores" | "shims"
 >;
-
-const sigkill = 9;
 
 export interface LiveProcess {
   readonly pid: number;
@@ -112,11 +110,13 @@ async function makeDirectories(
 }
 
 async function createContainer(
-  { containerd, paths, settings }: ContainerDeps,
+  { containerd, paths, settings, shims }: ContainerDeps,
   sandbox: Sandbox,
   undo: Scope,
   signal: AbortSignal,
 ): Promise<void> {
+  undo.defer(() => shims.leave(sandbox.id));
+  const shim = await shims.join(sandbox.id, signal);
   const spec = buildOciSpec(sandbox.spec, {
     id: sandbox.id,
     guestDir: paths.guestDir(sandbox.id),
@@ -132,56 +132,9 @@ async function createContainer(
       spec,
       snapshotKey: sandbox.snapshotKey,
       labels: { [labels.sandbox]: sandbox.id },
+      shim,
     },
     signal,
   );
   undo.defer(() => containerd.containers.delete(sandbox.id));
-}
-
-type EndingDeps = Pick<Deps, "containerd" | "freezer">;
-
-/** Ends what runs of a container, however far it got, and removes task and shim. Idempotent. */
-export async function removeTask(deps: EndingDeps, id: string): Promise<number | undefined> {
-  return withDeadline(`ending the task of ${id}`, 60_000, async (signal) => {
-    try {
-      await killTask(deps, id, signal);
-      return (await deps.containerd.tasks.delete(id, signal)).status;
-    } catch (thrown) {
-      if (isDomainError(thrown, "not_found")) return undefined;
-      throw thrown;
-    }
-  });
-}
-
-/** Kills every process of a task; of one that is frozen, without letting a process run on. */
-async function killTask({ containerd, freezer }: EndingDeps, id: string, signal: AbortSignal): Promise<void> {
-  const task = await containerd.tasks.get(id, signal);
-  if (task.status === "stopped") return;
-  const kill = (all: boolean) => containerd.tasks.kill(id, { signalNumber: sigkill, all }, signal);
-  if (task.status === "created") {
-    await ignoring("not_found", kill(false));
-    return;
-  }
-  if (await freezer.isFrozen(id)) await freezer.kill(id);
-  else await ignoring("not_found", kill(true));
-  await containerd.tasks.wait(id, signal);
-}
-
-async function ignoring(code: "not_found" | "failed_precondition", work: Promise<unknown>): Promise<void> {
-  try {
-    await work;
-  } catch (thrown) {
-    if (!isDomainError(thrown, code)) throw thrown;
-  }
-}
-
-/** Removes everything of a container but the sandbox's layer. Idempotent. */
-export async function removeContainer(
-  deps: EndingDeps & Pick<Deps, "paths">,
-  id: string,
-): Promise<number | undefined> {
-  const status = await removeTask(deps, id);
-  await deps.containerd.containers.delete(id);
-  await rm(deps.paths.sandbox(id), { recursive: true, force: true });
-  return status;
 }

@@ -6,11 +6,13 @@ import type { Clock } from "../lib/clock.js";
 import type { KeyedQueue } from "../lib/keyed-queue.js";
 import type { Limiter } from "../lib/limit.js";
 import type { Logger } from "../lib/log.js";
+import { shimLabel } from "../sandbox/observed.js";
 import type { Store } from "../store/open-store.js";
 import type { Failpoint } from "./failpoint.js";
 import type { Freezer } from "./freezer.js";
 import type { Guests } from "./guests.js";
 import type { Paths } from "./paths.js";
+import type { Shims } from "./shims.js";
 import type { IdRange } from "./unshift.js";
 
 export interface Deps {
@@ -18,6 +20,7 @@ export interface Deps {
   readonly containerd: Containerd;
   readonly guests: Guests;
   readonly freezer: Freezer;
+  readonly shims: Shims;
   readonly paths: Paths;
   /** One line for each sandbox, by id; a template's build and an image's removal have lines too. */
   readonly queue: KeyedQueue;
@@ -54,4 +57,5 @@ export type RecordEvent = (
 export const labels = {
   sandbox: "ramet.sandbox",
   checkpoint: "ramet.checkpoint",
+  shim: shimLabel,
 } as const;

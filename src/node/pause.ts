@@ -13,9 +13,10 @@ import {
   finishCheckpointFiles,
   sealImages,
 } from "./checkpoint-files.js";
-import { launch, removeContainer } from "./container.js";
+import { launch } from "./container.js";
 import type { Deps } from "./deps.js";
 import { dump, reopen, thaw } from "./dump.js";
+import { removeContainer } from "./end-container.js";
 import { giveIdentity } from "./identity.js";
 import { syncLayer } from "./layer.js";
 import { journaled, moveTo, requireRunning, stateError } from "./record.js";
@@ -92,7 +93,7 @@ async function recordPaused(
 
 /** Ends the frozen processes of a sandbox recorded as paused. A start of the agent does it again if need be. */
 export async function endPaused(
-  deps: Pick<Deps, "containerd" | "freezer" | "paths" | "guests" | "failpoint">,
+  deps: Pick<Deps, "containerd" | "freezer" | "paths" | "guests" | "failpoint" | "settings" | "shims">,
   id: SandboxId,
 ): Promise<void> {
   deps.guests.remove(

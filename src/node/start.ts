@@ -33,6 +33,7 @@ import { nodePaths, type Paths } from "./paths.js";
 import { pauseSandbox, resumeSandbox } from "./pause.js";
 import { openProcesses } from "./process-operations.js";
 import { recover } from "./recover.js";
+import { openShims } from "./shims.js";
 import { readStats } from "./stats.js";
 import { deleteSandbox, stopSandbox } from "./stop.js";
 import { openTemplateVerbs } from "./templates.js";
@@ -66,6 +67,10 @@ export async function startNode(
   scope.defer(() => containerd.close());
   const now = systemClock;
   const events = openEvents({ store, now });
+  const settings = await readSettings({ config, paths, guestBinary });
+  const { runc, runcRoot } = settings;
+  const places = config.sandboxesPerShim;
+  const shims = scope.use(await openShims({ containerd, log, runc, runcRoot, places }, signal));
   const deps: Deps = {
     store,
     containerd,
@@ -82,7 +87,8 @@ export async function startNode(
     failpoint: openFailpoint(parseFailpoints(config.failpoints), endAtOnce),
     record: (type, { sandbox, attributes = {} }) =>
       events.record({ type, attributes, ...(sandbox === undefined ? {} : { sandbox }) }),
-    settings: await readSettings({ config, paths, guestBinary }),
+    settings,
+    shims,
   };
   await recover(deps, signal);
   const watching = new AbortController();

@@ -4,9 +4,9 @@ import { rm } from "node:fs/promises";
 import { DomainError, isDomainError, toDomainError } from "../lib/errors.js";
 import type { Sandbox, SandboxId } from "../sandbox/sandbox.js";
 import { transition } from "../sandbox/state.js";
-import { removeContainer } from "./container.js";
 import type { Deps } from "./deps.js";
 import { reopen, thaw } from "./dump.js";
+import { removeContainer } from "./end-container.js";
 import { reapUnused } from "./reap.js";
 import { journaled, moveTo, stateError } from "./record.js";
 

@@ -7,14 +7,23 @@ import { checkTask } from "./stop.js";
 /** Runs until the signal aborts. */
 export async function watchTasks(deps: Deps, signal: AbortSignal): Promise<void> {
   for await (const event of deps.containerd.events.tasks(signal)) {
-    if (event.kind === "subscribed") {
-      // What ended while nobody listened.
-      for (const { id } of deps.store.sandboxes.list({ statuses: ["running"] })) check(deps, id);
-    } else if (isId(event.id)) {
-      if (event.kind === "exited") check(deps, event.id as SandboxId);
-      if (event.kind === "oom") deps.record("sandbox.oom", { sandbox: event.id });
-    }
+    if (event.kind === "subscribed") await catchUp(deps, signal);
+    else if (!isId(event.id)) await checkShim(deps, event);
+    else if (event.kind === "exited") check(deps, event.id as SandboxId);
+    else if (event.kind === "oom") deps.record("sandbox.oom", { sandbox: event.id });
   }
+}
+
+/** What ended while nobody listened. */
+async function catchUp(deps: Deps, signal: AbortSignal): Promise<void> {
+  await deps.shims.review(signal);
+  for (const { id } of deps.store.sandboxes.list({ statuses: ["running"] })) check(deps, id);
+}
+
+/** The task that holds a shim ends when the shim dies, and its sandboxes with it. Others are not ours. */
+async function checkShim(deps: Deps, { kind, id }: { kind: string; id: string }): Promise<void> {
+  if (kind !== "exited") return;
+  for (const member of deps.shims.lost(id)) check(deps, member as SandboxId);
 }
 
 /** Waits in the sandbox's line; a stop or pause that is under way ends it in its own manner. */

@@ -36,6 +36,9 @@ export interface Observed {
 /** Things with such a label in containerd are the agent's; all others are never touched. */
 export const ownLabelPrefix = "ramet.";
 
+/** On the shims that sandboxes share, which look after themselves (node/shims.ts). */
+export const shimLabel = "ramet.shim";
+
 export function isOurs({ labels }: { readonly labels: Readonly<Record<string, string>> }): boolean {
   return Object.keys(labels).some((label) => label.startsWith(ownLabelPrefix));
 }

@@ -1,7 +1,7 @@
 /** What is found and belongs to nothing that stays. Pure. Only what carries our label or our kind of name. */
 import type { Checkpoint } from "../checkpoint/checkpoint.js";
 import { isId } from "../lib/ids.js";
-import { isOurs, type Observed, type ObservedSnapshot } from "./observed.js";
+import { isOurs, type Observed, type ObservedSnapshot, shimLabel } from "./observed.js";
 import type { Step } from "./recovery-step.js";
 import type { Sandbox } from "./sandbox.js";
 
@@ -23,7 +23,7 @@ export function planLeftovers(context: Context, observed: Observed): Step[] {
   const { recorded, kept, planned } = context;
   const recordedIds = new Set<string>(recorded.sandboxes.map(({ id }) => id));
   const containers = observed.containers.filter(
-    (container) => isOurs(container) && !recordedIds.has(container.id),
+    (container) => isOurs(container) && !(shimLabel in container.labels) && !recordedIds.has(container.id),
   );
   const withContainer = new Set(containers.map(({ id }) => id));
   // A sandbox that has a step runs afterwards, or loses its directory in that step.

@@ -3,6 +3,7 @@
  * everything of its namespace in containerd. Other namespaces and other instances on the machine do not count.
  */
 import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "vitest";
 import { connectContainerd } from "../../src/containerd/client.js";
@@ -25,12 +26,12 @@ export async function holdingsOf(holder: Holder): Promise<Holdings> {
   const shims = shimsOf(namespace);
   const bundles = join(testRuntime().state, "io.containerd.runtime.v2.task", namespace);
   return {
-    ...(await containerdOf(namespace)),
+    ...mapValues(await containerdOf(namespace), withoutShared),
     mounts: mountPoints().filter((path) => path.startsWith(`${bundles}/`) || path.startsWith(`${dataDir}/`)),
-    shims: shims.map(({ id }) => id),
-    bundles: entriesOf(bundles),
+    shims: withoutShared(shims.map(({ id }) => id)),
+    bundles: withoutShared(entriesOf(bundles)),
     runc: entriesOf(join(dataDir, "run/runc", namespace)),
-    shimSockets: entriesOf("/run/containerd/s"),
+    shimSockets: socketsNotOf(sharedIn(bundles).map((id) => join(bundles, id))),
     cgroups: cgroupsOf(new Set(shims.map(({ pid }) => pid))),
     sandboxDirectories: entriesOf(join(dataDir, "sandboxes")),
     checkpointDirectories: entriesOf(join(dataDir, "checkpoints")),
@@ -68,6 +69,19 @@ export function added(before: Holdings, after: Holdings): Holdings {
   return Object.fromEntries(more.filter(([, extra]) => extra.length > 0));
 }
 
+/** Shims that sandboxes share come and go in their own time (shims.test.ts); all else of a sandbox has its id. */
+const withoutShared = (names: readonly string[]) => names.filter((name) => !/\bshim-/.test(name));
+const sharedIn = (bundles: string) => entriesOf(bundles).filter((name) => name.startsWith("shim-"));
+
+const mapValues = (holdings: Holdings, change: (names: readonly string[]) => readonly string[]): Holdings =>
+  Object.fromEntries(Object.entries(holdings).map(([kind, names]) => [kind, change(names)]));
+
+/** A shim's socket stands in its bundle. */
+function socketsNotOf(bundles: readonly string[]): string[] {
+  const known = bundles.map((bundle) => readOr(join(bundle, "bootstrap.json"), ""));
+  return entriesOf("/run/containerd/s").filter((socket) => !known.some((text) => text.includes(socket)));
+}
+
 async function containerdOf(namespace: string): Promise<Holdings> {
   const containerd = await connectContainerd({ address: testRuntime().address, namespace });
   try {
@@ -84,18 +98,33 @@ const mountPoints = (): string[] =>
     .split("\n")
     .map((line) => line.split(" ")[1] ?? "");
 
-interface Shim {
+export interface Shim {
   readonly pid: number;
   readonly id: string;
 }
 
-function shimsOf(namespace: string): Shim[] {
+/** Those that run for the namespace, each with the id of the task that it was started for. */
+export function shimsOf(namespace: string): Shim[] {
   return processes().flatMap((pid) => {
     const argv = readOr(`/proc/${pid}/cmdline`, "").split("\0");
     const flagOf = (flag: string) => argv[argv.indexOf(flag) + 1] ?? "";
     const isShim = /containerd-shim/.test(argv[0] ?? "") && flagOf("-namespace") === namespace;
     return isShim ? [{ pid, id: flagOf("-id") }] : [];
   });
+}
+
+/** Kills it without letting it clean up. Its socket's name, which containerd leaves then, is removed here. */
+export async function killShim(namespace: string, { pid, id }: Shim): Promise<void> {
+  const bootstrap = join(
+    testRuntime().state,
+    "io.containerd.runtime.v2.task",
+    namespace,
+    id,
+    "bootstrap.json",
+  );
+  const { address } = JSON.parse(readFileSync(bootstrap, "utf8")) as { address: string };
+  process.kill(pid, "SIGKILL");
+  await rm(address.replace("unix://", ""));
 }
 
 /** Cgroups of sandboxes that hold a process of one of these shims, or no process at all. */

@@ -19,7 +19,6 @@ it("names everything that a running sandbox holds", async () => {
       snapshots: [`sandbox-${id}`],
       containers: [id],
       tasks: [id],
-      shims: [id],
       bundles: [id],
       runc: [id],
     },
@@ -27,7 +26,6 @@ it("names everything that a running sandbox holds", async () => {
   });
   expect(held["mounts"]?.join()).toContain(`${id}/rootfs`);
   expect(held["cgroups"]?.join()).toContain(`/ramet/${id}`);
-  expect(held["shimSockets"]?.length).toBeGreaterThan(0);
 });
 
 it("names a lease, a directory and a socket", async () => {
