@@ -21,13 +21,15 @@ pinned() { printf '%s' "$run/ns/mnt"; }
 run_is_tmpfs() { [ "$(stat -f -c %T /run)" = tmpfs ]; }
 is_pinned() { [ "$(stat -f -c %T "$(pinned)" 2>/dev/null)" = nsfs ]; }
 
-# process_identity PID: boot id and start time, which together tell a process from a later one of the same pid.
+# process_identity PID: boot id and start time, which together tell a process from a later one of the same pid. Fails for one that is
+# dead, and for one that only waits for its parent to collect it.
 process_identity() {
   local stat
   stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
   # The name in parentheses may hold spaces; the start time is the 20th field after it.
   # shellcheck disable=SC2086 # split into fields
   set -- ${stat##*) }
+  case $1 in Z | X) return 1 ;; esac
   printf '%s:%s' "$(cat /proc/sys/kernel/random/boot_id)" "${20}"
 }
 
