@@ -1,7 +1,7 @@
 /** Stopping ends a sandbox's processes; deleting forgets it and frees all it holds. */
 
 import { rm } from "node:fs/promises";
-import { DomainError, isDomainError, toDomainError } from "../lib/errors.js";
+import { DomainError, isDomainError } from "../lib/errors.js";
 import type { Sandbox, SandboxId } from "../sandbox/sandbox.js";
 import { transition } from "../sandbox/state.js";
 import type { Deps } from "./deps.js";
@@ -24,10 +24,12 @@ async function stop(deps: Deps, id: SandboxId, graceMs: number, signal: AbortSig
   const sandbox = deps.store.sandboxes.get(id);
   const { status } = sandbox.state;
   if (status === "stopped") return sandbox;
-  if (status !== "running" && status !== "paused") throw stateError(sandbox, "stop", "running");
+  // In the sandbox's line nobody else is stopping it: an earlier stop has failed half-way.
+  if (status !== "running" && status !== "paused" && status !== "stopping")
+    throw stateError(sandbox, "stop", "running");
   return journaled(deps, { kind: "stop", sandbox: id }, async () => {
     if (status === "running") await askToEnd(deps, id, graceMs, signal);
-    moveTo(deps, id, { status: "stopping", since: deps.now() });
+    if (status !== "stopping") moveTo(deps, id, { status: "stopping", since: deps.now() });
     deps.failpoint("stop.recorded");
     return finishStop(deps, id);
   });
@@ -123,9 +125,16 @@ function holdsError({ id, state }: Sandbox): DomainError {
 export async function finishDelete(deps: Omit<Deps, "queue">, id: SandboxId): Promise<void> {
   const sandbox = deps.store.sandboxes.peek(id);
   if (sandbox === undefined) return;
-  deps.failpoint("delete.recorded");
-  deps.guests.remove(id, toDomainError(new DomainError("unavailable", `sandbox ${id} was deleted`)));
-  await removeContainer(deps, id);
+  deps.guests.remove(id, new DomainError("unavailable", `sandbox ${id} was deleted`));
+  try {
+    deps.failpoint("delete.recorded");
+    await removeContainer(deps, id);
+  } catch (thrown) {
+    // As when containerd is away. What runs on stays in use until the next try.
+    if (sandbox.state.status === "running")
+      await deps.guests.add(id, deps.paths.guestDir(id), AbortSignal.timeout(2_000)).catch(() => {});
+    throw thrown;
+  }
   deps.failpoint("delete.container");
   await deps.containerd.snapshots.remove(sandbox.snapshotKey);
   const memory = deps.store.checkpoints.list({ sandbox: id, kinds: ["pause"] });

@@ -11,8 +11,8 @@ import { connectForTest, testRuntime } from "./containerd.js";
 export interface TestNode extends AsyncDisposable {
   readonly node: Node;
   readonly dataDir: string;
-  /** Lets go and starts again on the same data, as an upgrade of the agent does. */
-  restart(between?: () => Promise<void>): Promise<void>;
+  /** Lets go and starts again on the same data, as an upgrade of the agent does; with failpoints armed, until the next. */
+  restart(between?: () => Promise<void>, failpoints?: string): Promise<void>;
 }
 
 const guestBinary = fileURLToPath(new URL("../../src/guest/build/guest", import.meta.url));
@@ -32,19 +32,21 @@ export async function startTestNode(name: string): Promise<TestNode> {
     prefix: runtime.prefix,
     containerd: { address: runtime.address, namespace, state_dir: runtime.state },
   });
-  const config = resolveConfig(file, { failpoints: "" });
   const log = createLogger({ level: "warn" });
-  const start = () => startNode({ config, guestBinary, version: "test", log }, AbortSignal.timeout(60_000));
+  const start = (failpoints = "") => {
+    const config = resolveConfig(file, { failpoints });
+    return startNode({ config, guestBinary, version: "test", log }, AbortSignal.timeout(60_000));
+  };
   let started: StartedNode = await start();
   return {
     get node() {
       return started.node;
     },
     dataDir,
-    async restart(between) {
+    async restart(between, failpoints) {
       await started[Symbol.asyncDispose]();
       await between?.();
-      started = await start();
+      started = await start(failpoints);
     },
     async [Symbol.asyncDispose]() {
       await started[Symbol.asyncDispose]();

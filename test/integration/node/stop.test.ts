@@ -62,16 +62,16 @@ describe("stop", () => {
 });
 
 describe("pause", () => {
-  it("leaves no process, shim or cgroup", async () => {
+  it("leaves no process, task or cgroup", async () => {
     const { id } = await box.create();
-    const { shims = [], cgroups = [] } = await box.holdings();
-    expect(shims).toContain(id);
+    const { tasks = [], cgroups = [] } = await box.holdings();
+    expect(tasks).toContain(id);
     await box.node.sandboxes.pause(id, soon());
     const without = (names: readonly string[]) => names.filter((name) => !name.includes(id));
     const { snapshots = [], checkpointDirectories = [], ...now } = await box.holdings();
     await box.expectNoLeak({
       ...now,
-      ...{ snapshots, checkpointDirectories, shims: without(shims), cgroups: without(cgroups) },
+      ...{ snapshots, checkpointDirectories, cgroups: without(cgroups) },
       ...{
         mounts: [],
         sandboxDirectories: [],
@@ -123,4 +123,17 @@ describe("an end that nobody asked for", () => {
     expect(["taken", "failed_precondition", "unavailable", "internal"]).toContain(await taking);
     await becomes("stopped", async () => (await statusOf(id)) === "stopped");
   });
+});
+
+it("leaves a sandbox in use when its delete fails, and goes on with a stop that failed", async () => {
+  const { id } = await box.create();
+  await box.test.restart(undefined, "delete.recorded=error;stop.killed=error");
+  const failure = { message: expect.stringContaining("failpoint") };
+  await expect(box.node.sandboxes.delete(id, { force: true }, soon())).rejects.toMatchObject(failure);
+  expect(await box.sh(id, "echo on")).toBe("on");
+  await expect(box.node.sandboxes.stop(id, { graceMs: 100 }, soon())).rejects.toMatchObject(failure);
+  expect((await box.node.sandboxes.get(id)).state.status).toBe("stopping");
+  await expect(box.node.sandboxes.stop(id, { graceMs: 100 }, soon())).rejects.toMatchObject(failure);
+  await box.test.restart();
+  expect((await box.node.sandboxes.get(id)).state.status).toBe("stopped");
 });
