@@ -45,7 +45,7 @@ launch_agent() {
       [ "$fd" -le 2 ] || eval "exec $fd>&-"
     done
     cd /
-    enter setsid node "$checkout/dist/bin/rametd.js" agent --run-dir "$run" --data-dir "$root" --prefix "$prefix"
+    enter env UV_THREADPOOL_SIZE=16 setsid node "$checkout/dist/bin/rametd.js" agent --run-dir "$run" --data-dir "$root" --prefix "$prefix"
   ) </dev/null >>"$log" 2>&1 &
   pid=$!
   printf '%s %s %s\n' "$pid" "$(process_identity "$pid")" "$(built)" >"$run/agent.pid"

@@ -1,6 +1,5 @@
 /** Commit: the filesystem of a sandbox, as it stands at one instant, as a named OCI image. */
 
-import { upperDirectory } from "../containerd/mounts.js";
 import type { Image } from "../image/image.js";
 import { DomainError, isDomainError } from "../lib/errors.js";
 import { randomId } from "../lib/ids.js";
@@ -60,8 +59,7 @@ async function commit(
       undo.defer(() => deps.containerd.snapshots.remove(checkpointLayer(checkpoint)));
       undo.defer(() => removeLayerCopy(deps, checkpoint));
       const copy = await prepareLayerCopy(deps, { checkpoint, sandboxKey }, signal);
-      const upper = upperDirectory(await deps.containerd.snapshots.mounts(sandboxKey, signal));
-      await standingStill(deps, sandbox, () => copyUpper(upper, copy.directory));
+      await standingStill(deps, sandbox, () => copyUpper(copy));
       deps.failpoint("commit.copied");
       const { key } = await commitLayer(deps, { copy, checkpoint, durable: false }, signal);
       const committed = await makeImage(deps, { sandbox, key, options }, signal);

@@ -5,13 +5,12 @@
 
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { upperDirectory } from "../containerd/mounts.js";
 import { criuLogBytesMax, dumpError } from "../criu/log.js";
 import { startStopwatch } from "../lib/clock.js";
 import { readTail } from "../lib/read-tail.js";
 import { openScope } from "../lib/scope.js";
 import { settleAll } from "../lib/settle.js";
-import { withDeadline } from "../lib/signal.js";
+import { delay, withDeadline } from "../lib/signal.js";
 import type { Sandbox } from "../sandbox/sandbox.js";
 import type { Deps } from "./deps.js";
 import { writeDumpConfig } from "./dump-config.js";
@@ -35,6 +34,9 @@ export interface Dump {
   readonly copy?: LayerCopy;
 }
 
+/** Starting `cp` holds the agent up for some 8 ms; by then the dump, which takes longer, has been asked for. */
+const copyAfterMs = 3;
+
 /**
  * The caller's signal is heeded until the freeze; from there the dump runs to its end, bounded by containerd's
  * deadlines. When it fails, the sandbox runs as before, and nothing is left of the attempt.
@@ -46,23 +48,28 @@ export async function dump(
   signal: AbortSignal,
 ): Promise<Dump> {
   const { freezer, guests, paths } = deps;
+  const sandboxKey = sandbox.snapshotKey;
   await using undo = openScope();
   const directory = paths.partial(options.checkpoint);
   undo.defer(() => rm(directory, { recursive: true, force: true }));
   // At a restore CRIU opens some images as the mapped root, relative to their directory; above it only root passes.
   await mkdir(join(directory, checkpointFiles.images), { recursive: true, mode: 0o755 });
   await mkdir(join(directory, checkpointFiles.work), { mode: 0o700 });
-  if (options.copyLayer) undo.defer(() => removeLayerCopy(deps, options.checkpoint));
   await refuseTraced(sandbox.id, await freezer.pids(sandbox.id));
+  if (options.copyLayer) undo.defer(() => removeLayerCopy(deps, options.checkpoint));
   undo.defer(() => reopen(deps, sandbox));
-  await guests.close(sandbox.id, signal);
+  const [copy] = await settleAll(
+    options.copyLayer ? prepareLayerCopy(deps, { checkpoint: options.checkpoint, sandboxKey }) : undefined,
+    guests.close(sandbox.id, signal),
+  );
   const frozen = startStopwatch();
   undo.defer(() => thaw(deps, sandbox));
   await freezer.freeze(sandbox.id);
   deps.failpoint("checkpoint.frozen");
-  const [, copy] = await settleAll(
+  await writeDumpConfig(deps, sandbox.id);
+  await settleAll(
     checkpointTask(deps, sandbox, directory),
-    options.copyLayer ? copyLayer(deps, sandbox, options.checkpoint) : undefined,
+    copy === undefined ? undefined : delay(copyAfterMs).then(() => copyUpper(copy)),
   );
   deps.failpoint(options.stayFrozen ? "pause.dumped" : "checkpoint.dumped");
   let freezeMs = frozen();
@@ -76,19 +83,8 @@ export async function dump(
   return copy === undefined ? { freezeMs } : { freezeMs, copy };
 }
 
-async function copyLayer(deps: DumpDeps, sandbox: Sandbox, checkpoint: string): Promise<LayerCopy> {
-  const sandboxKey = sandbox.snapshotKey;
-  const [copy, mounts] = await settleAll(
-    prepareLayerCopy(deps, { checkpoint, sandboxKey }),
-    deps.containerd.snapshots.mounts(sandboxKey),
-  );
-  await copyUpper(upperDirectory(mounts), copy.directory);
-  return copy;
-}
-
 async function checkpointTask(deps: DumpDeps, sandbox: Sandbox, directory: string): Promise<void> {
   const workDirectory = join(directory, checkpointFiles.work);
-  await writeDumpConfig(deps, sandbox.id);
   try {
     const imagesDirectory = join(directory, checkpointFiles.images);
     await deps.containerd.tasks.checkpoint(sandbox.id, { imagesDirectory, workDirectory, exit: false });

@@ -5,6 +5,7 @@ import { execa } from "execa";
 import { type Mount, mappingLabelsOf, upperDirectory } from "../containerd/mounts.js";
 import { syncTree } from "../lib/atomic-file.js";
 import { DomainError } from "../lib/errors.js";
+import { settleAll } from "../lib/settle.js";
 import { type Deps, labels } from "./deps.js";
 import { unshiftOwners } from "./unshift.js";
 
@@ -48,6 +49,8 @@ export interface LayerCopy {
   readonly key: string;
   /** Its directory on disk. */
   readonly directory: string;
+  /** The directory of the sandbox's own layer. */
+  readonly source: string;
 }
 
 export async function prepareLayerCopy(
@@ -55,22 +58,25 @@ export async function prepareLayerCopy(
   { checkpoint, sandboxKey }: { readonly checkpoint: string; readonly sandboxKey: string },
   signal?: AbortSignal,
 ): Promise<LayerCopy> {
-  const { parent } = await containerd.snapshots.stat(sandboxKey, signal);
+  const [{ parent }, source] = await settleAll(
+    containerd.snapshots.stat(sandboxKey, signal),
+    containerd.snapshots.mounts(sandboxKey, signal),
+  );
   const key = makingOf(checkpoint);
   const mounts = await containerd.snapshots.prepare(
     { key, parent, labels: { [labels.checkpoint]: checkpoint } },
     signal,
   );
-  return { key, directory: upperDirectory(mounts) };
+  return { key, directory: upperDirectory(mounts), source: upperDirectory(source) };
 }
 
 /**
  * Copies a writable layer whose sandbox stands still. `cp -a` keeps owners, hard links, holes, extended
  * attributes (overlay's marks too), devices (overlay's whiteouts) and FIFOs; reflinks where the disk has them.
  */
-export async function copyUpper(from: string, to: string): Promise<void> {
+export async function copyUpper({ source, directory }: LayerCopy): Promise<void> {
   try {
-    await execa("cp", ["-a", "--reflink=auto", "--sparse=auto", "--", `${from}/.`, to]);
+    await execa("cp", ["-a", "--reflink=auto", "--sparse=auto", "--", `${source}/.`, directory]);
   } catch (thrown) {
     const text = thrown instanceof Error && "stderr" in thrown ? String(thrown.stderr) : String(thrown);
     const full = text.includes("No space left on device");
@@ -99,15 +105,13 @@ export async function commitLayer(
   signal: AbortSignal,
 ): Promise<{ key: string; sizeBytes: number }> {
   const name = checkpointLayer(checkpoint);
-  await unshiftOwners(copy.directory, settings.ids, signal);
+  const { sizeBytes } = await unshiftOwners(copy.directory, settings.ids, signal);
   // The mount point of the guest's directory is ours, not the sandbox's.
   await rmdir(join(copy.directory, ".ramet")).catch(() => {});
-  if (durable) await syncTree(copy.directory, signal);
-  await containerd.snapshots.commit(
-    { key: copy.key, name, labels: { [labels.checkpoint]: checkpoint } },
-    signal,
+  await settleAll(
+    durable ? syncTree(copy.directory, signal) : undefined,
+    containerd.snapshots.commit({ key: copy.key, name, labels: { [labels.checkpoint]: checkpoint } }, signal),
   );
-  const { sizeBytes } = await containerd.snapshots.usage(name, signal);
   return { key: name, sizeBytes };
 }
 

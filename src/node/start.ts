@@ -83,7 +83,7 @@ export async function startNode(
     restores: createLimiter(config.restoreParallelism),
     // Beyond the restores themselves, a clone's records and its guest's greeting overlap with others' restores.
     forkParallelism: 2 * config.restoreParallelism,
-    verifier: createVerifier({ parallel: 2, rememberMax: 10_000 }),
+    verifier: createVerifier({ parallel: 16, rememberMax: 10_000 }),
     failpoint: openFailpoint(parseFailpoints(config.failpoints), endAtOnce),
     record: (type, { sandbox, attributes = {} }) =>
       events.record({ type, attributes, ...(sandbox === undefined ? {} : { sandbox }) }),

@@ -71,7 +71,7 @@ it("while the layer is copied", async () => {
   writeFileSync(join(from, "large"), Buffer.alloc(2 << 20, "x"));
   await execa("mount", ["-t", "tmpfs", "-o", "size=1m", "none", to]);
   try {
-    await expect(copyUpper(from, to)).rejects.toMatchObject({
+    await expect(copyUpper({ key: "full", source: from, directory: to })).rejects.toMatchObject({
       code: "resource_exhausted",
       message: expect.stringContaining("No space left on device"),
       hint: expect.stringContaining("free disk space"),
