@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { once } from "node:events";
 import { describe, expect, it } from "vitest";
-import { identityOf, isDead, parseProcStat, readProcessIdentity } from "./process-identity.js";
+import { identityOf, isDead, killProcess, parseProcStat, readProcessIdentity } from "./process-identity.js";
 
 const fields = "1 42 42 0 -1 4194560 100 0 0 0 1 2 0 0 20 0 1 0 987654 1000 200";
 
@@ -39,4 +39,9 @@ describe("identity", () => {
     await once(child, "exit");
     expect(await readProcessIdentity(child.pid ?? 0)).toBeUndefined();
   });
+});
+
+it("kills single processes only", () => {
+  for (const pid of [0, 1, -1, -2, Number.NaN]) expect(() => killProcess(pid)).toThrow(/no process to kill/);
+  killProcess(4_194_305);
 });

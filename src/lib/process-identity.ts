@@ -61,3 +61,13 @@ function absent(thrown: NodeJS.ErrnoException): undefined {
   if (thrown.code === "ENOENT" || thrown.code === "ESRCH") return undefined;
   throw thrown;
 }
+
+/** SIGKILL; a process that is gone already is as good. To kill(2), 0 and less are whole groups: never those. */
+export function killProcess(pid: number): void {
+  if (!Number.isInteger(pid) || pid <= 1) throw new DomainError("internal", `${pid} is no process to kill`);
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code !== "ESRCH") throw thrown;
+  }
+}

@@ -2,6 +2,7 @@
 import { DomainError } from "../lib/errors.js";
 import { randomId } from "../lib/ids.js";
 import { openScope } from "../lib/scope.js";
+import { settleAll } from "../lib/settle.js";
 import type { Limits, Origin, Sandbox, SandboxId, SandboxSpec } from "../sandbox/sandbox.js";
 import { checkRestorable } from "./checkpoint-files.js";
 import { launch } from "./container.js";
@@ -60,7 +61,10 @@ export async function makeSandbox(deps: Deps, planned: NewSandbox, signal: Abort
     failpoint("create.recorded");
     undo.defer(() => deps.containerd.snapshots.remove(sandbox.snapshotKey));
     const rootfs = async (linked: AbortSignal) => {
-      const mounts = await prepareSandboxLayer(deps, { id: sandbox.id, parent: parentSnapshot }, linked);
+      const [, mounts] = await settleAll(
+        verify(deps, sandbox, linked),
+        prepareSandboxLayer(deps, { id: sandbox.id, parent: parentSnapshot }, linked),
+      );
       failpoint("create.prepared");
       return mounts;
     };
@@ -75,6 +79,12 @@ export async function makeSandbox(deps: Deps, planned: NewSandbox, signal: Abort
     failpoint("create.done");
     return running;
   });
+}
+
+/** A fork's checkpoint was made a moment ago, and has nothing to compare it with. */
+async function verify(deps: Deps, { origin }: Sandbox, signal: AbortSignal): Promise<void> {
+  if (origin.kind === "template" || origin.kind === "checkpoint")
+    await checkRestorable(deps, deps.store.checkpoints.get(origin.checkpoint), signal);
 }
 
 async function planSandbox(deps: Deps, options: CreateOptions, signal: AbortSignal): Promise<NewSandbox> {
@@ -99,15 +109,14 @@ async function planSandbox(deps: Deps, options: CreateOptions, signal: AbortSign
     source.kind === "template"
       ? { kind: "template", template: source.template, checkpoint: id }
       : { kind: "checkpoint", checkpoint: id };
-  return { ...common, ...(await planRestore(deps, { checkpoint: id, env }, signal)), origin };
+  return { ...common, ...planRestore(deps, { checkpoint: id, env }), origin };
 }
 
-/** The part of a plan that comes from a checkpoint, which is verified here. */
-export async function planRestore(
+/** The part of a plan that comes from a checkpoint, whose files are looked at when it is restored. */
+function planRestore(
   deps: Deps,
   { checkpoint: id, env }: { readonly checkpoint: string; readonly env: Env },
-  signal: AbortSignal,
-): Promise<Pick<NewSandbox, "spec" | "generation" | "parentSnapshot" | "checkpoint">> {
+): Pick<NewSandbox, "spec" | "generation" | "parentSnapshot" | "checkpoint"> {
   const checkpoint = deps.store.checkpoints.get(id);
   if (checkpoint.kind === "pause" || checkpoint.kind === "fork") {
     throw new DomainError(
@@ -121,7 +130,6 @@ export async function planRestore(
       },
     );
   }
-  await checkRestorable(deps, checkpoint, signal);
   const spec = { ...checkpoint.spec, env: { ...checkpoint.spec.env, ...env } };
   return {
     spec,

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { execa } from "execa";
 import { DomainError, isDomainError } from "../lib/errors.js";
 import { present } from "../lib/present.js";
+import { killProcess } from "../lib/process-identity.js";
 import { waitUntil, withDeadline } from "../lib/signal.js";
 import type { Deps } from "./deps.js";
 
@@ -28,13 +29,13 @@ export async function removeTask(deps: EndingDeps, id: string): Promise<number |
 async function killTask({ containerd, freezer }: EndingDeps, id: string, signal: AbortSignal): Promise<void> {
   const task = await containerd.tasks.get(id, signal);
   if (task.status === "stopped") return;
-  const kill = (all: boolean) => containerd.tasks.kill(id, { signalNumber: sigkill, all }, signal);
   if (task.status === "created") {
-    await ignoring("not_found", kill(false));
+    await ignoring("not_found", containerd.tasks.kill(id, { signalNumber: sigkill }, signal));
     return;
   }
+  // The first process of a pid namespace takes the others along. containerd would start runc for the same.
   if (await freezer.isFrozen(id)) await freezer.kill(id);
-  else await ignoring("not_found", kill(true));
+  else killProcess(task.pid);
   await containerd.tasks.wait(id, signal);
 }
 

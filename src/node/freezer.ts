@@ -6,6 +6,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DomainError, isDomainError } from "../lib/errors.js";
 import { present } from "../lib/present.js";
+import { killProcess } from "../lib/process-identity.js";
 import { delay, withDeadline } from "../lib/signal.js";
 import { cgroupsPathOf } from "../sandbox/oci-spec.js";
 import { type CgroupDirectory, type CgroupMounts, freezerDirectory } from "./cgroup.js";
@@ -90,14 +91,6 @@ async function turn({ version, path }: CgroupDirectory, isOn: boolean): Promise<
 async function isStill({ version, path }: CgroupDirectory): Promise<boolean> {
   if (version === 1) return (await readFile(join(path, "freezer.state"), "utf8")).trim() === "FROZEN";
   return /^frozen 1$/m.test(await readFile(join(path, "cgroup.events"), "utf8"));
-}
-
-function killProcess(pid: number): void {
-  try {
-    process.kill(pid, "SIGKILL");
-  } catch (thrown) {
-    if ((thrown as NodeJS.ErrnoException).code !== "ESRCH") throw thrown;
-  }
 }
 
 function explain(id: string, thrown: unknown): unknown {

@@ -1,5 +1,4 @@
 /** Pause puts memory on disk and ends the processes; resume restores them under the same id and layer. */
-import { rm } from "node:fs/promises";
 import type { Checkpoint } from "../checkpoint/checkpoint.js";
 import { DomainError } from "../lib/errors.js";
 import { randomId } from "../lib/ids.js";
@@ -114,13 +113,18 @@ async function resume(deps: Deps, id: SandboxId, signal: AbortSignal): Promise<S
   const { state } = sandbox;
   if (state.status !== "paused") throw stateError(sandbox, "resume", "paused");
   const { checkpoint } = state;
-  await checkRestorable(deps, deps.store.checkpoints.get(checkpoint), signal);
   return journaled(deps, { kind: "resume", sandbox: id, checkpoint }, async () => {
     await using undo = openScope();
     moveTo(deps, id, { status: "resuming", since: deps.now(), checkpoint });
     undo.defer(() => moveTo(deps, id, { status: "paused", since: state.since, checkpoint }));
     deps.failpoint("resume.recorded");
-    const rootfs = (linked: AbortSignal) => deps.containerd.snapshots.mounts(sandbox.snapshotKey, linked);
+    const rootfs = async (linked: AbortSignal) => {
+      const [, mounts] = await settleAll(
+        checkRestorable(deps, deps.store.checkpoints.get(checkpoint), linked),
+        deps.containerd.snapshots.mounts(sandbox.snapshotKey, linked),
+      );
+      return mounts;
+    };
     const checkpointDir = deps.paths.checkpoint(checkpoint);
     const live = await launch(deps, { sandbox, rootfs, checkpointDir }, signal);
     undo.move();
@@ -150,7 +154,10 @@ export async function completeResume(
     return moved;
   });
   deps.failpoint("resume.committed");
-  await rm(deps.paths.checkpoint(checkpoint), { recursive: true, force: true });
   deps.record("sandbox.resumed", { sandbox: sandbox.id });
+  // Large ones take a while. What a crash leaves of it has no record, and goes at the next start.
+  discardCheckpointFiles(deps, checkpoint).catch((err: unknown) =>
+    deps.log.warn({ err, checkpoint }, "the files of a resumed checkpoint stay for now"),
+  );
   return running;
 }
