@@ -38,8 +38,6 @@ afterAll(async () => {
 });
 
 beforeEach(async () => {
-  await agent.kill("SIGKILL");
-  api = await agent.start();
   for (const { id } of (await api.sandboxes.list({})).sandboxes)
     await api.sandboxes.delete({ sandbox: id, force: true });
   for (const { id } of (await api.checkpoints.list({})).checkpoints)
@@ -157,12 +155,14 @@ describe.each(operations)(
   },
 );
 
-/** Every directory, container, task and snapshot belongs to a sandbox, a template or a checkpoint that is listed. */
+/** Every directory, container, task and snapshot belongs to a sandbox, a template or a checkpoint that is listed;
+ *  the few sandboxes share one shim. */
 async function expectNothingLeft(): Promise<void> {
   const { sandboxes } = await api.sandboxes.list({});
   const { checkpoints } = await api.checkpoints.list({ all: true });
   const live = sandboxes.filter(({ status }) => status === RUNNING).map(({ id }) => id);
   const found = await holdings(agent.namespace);
+  expect(found.shims).toHaveLength(1);
   expect(found.containers).toEqual([...live].sort());
   expect(found.tasks).toEqual(live.map((id) => `${id} running`).sort());
   const layers = [

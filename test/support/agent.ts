@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Api, connectAgent } from "../../src/cli/client.js";
 import { connectContainerd } from "../../src/containerd/client.js";
+import { labels } from "../../src/node/deps.js";
 import { connectForTest, testRuntime } from "./containerd.js";
 
 export interface TestAgent extends AsyncDisposable {
@@ -89,11 +90,16 @@ async function empty(namespace: string, dataDir: string): Promise<void> {
 export async function holdings(namespace: string) {
   const containerd = await connectContainerd({ address: testRuntime().address, namespace });
   try {
-    const containers = (await containerd.containers.list([])).map(({ id }) => id).sort();
-    const tasks = (await containerd.tasks.list()).map(({ id, status }) => `${id} ${status}`).sort();
+    const all = (await containerd.containers.list([])).map(({ id }) => id).sort();
+    const shims = await containerd.sharedShims.list(labels.shim);
+    const containers = all.filter((id) => !shims.includes(id));
+    const tasks = (await containerd.tasks.list())
+      .filter(({ id }) => !shims.includes(id))
+      .map(({ id, status }) => `${id} ${status}`)
+      .sort();
     const ours = ['labels."ramet.sandbox"', 'labels."ramet.checkpoint"'];
     const snapshots = (await containerd.snapshots.list(ours)).map(({ key }) => key).sort();
-    return { containers, tasks, snapshots };
+    return { shims, containers, tasks, snapshots };
   } finally {
     containerd.close();
   }
