@@ -2,7 +2,10 @@
 import { CheckpointOptionsSchema, OptionsSchema } from "../gen/containerd/runc/v1/options_pb.js";
 import { Tasks as Service } from "../gen/containerd/services/tasks/v1/tasks_pb.js";
 import { type Process, Status } from "../gen/containerd/v1/types/task_pb.js";
+import { DomainError, type ErrorCode, isDomainError } from "../lib/errors.js";
 import type { Client } from "../lib/grpc.js";
+import { settleAll } from "../lib/settle.js";
+import { delay } from "../lib/signal.js";
 import { type Connection, deadlines } from "./connection.js";
 import { dateOf, dateOrEpoch, mountInit, packAny } from "./convert.js";
 import { attempt, present } from "./errors.js";
@@ -59,7 +62,11 @@ export interface Tasks {
   wait(id: string, signal?: AbortSignal): Promise<Exit>;
   /** Removes a stopped task, its mounts and its shim; `failed_precondition` while it runs. */
   delete(id: string, signal?: AbortSignal): Promise<Exit>;
+  /** While the task is being dumped there is no answer; this waits for it, up to the deadline of a dump. */
   get(id: string, signal?: AbortSignal): Promise<Task>;
+  /** Those that there are of these, waited for as by `get`. */
+  of(ids: readonly string[], signal?: AbortSignal): Promise<Task[]>;
+  /** One that does not answer within 2 s, as while it is dumped, is `unknown`, its pid 0 (containerd's getProcessState). */
   list(signal?: AbortSignal): Promise<Task[]>;
   /** Host pids of all its processes. */
   pids(id: string, signal?: AbortSignal): Promise<number[]>;
@@ -71,7 +78,7 @@ export function openTasks(connection: Connection): Tasks {
 }
 
 type Calls = Client<typeof Service>;
-type Query = "wait" | "get" | "list" | "pids";
+type Query = "wait" | "get" | "of" | "list" | "pids";
 
 function lifecycle(calls: Calls): Omit<Tasks, Query> {
   return {
@@ -126,23 +133,58 @@ function lifecycle(calls: Calls): Omit<Tasks, Query> {
   };
 }
 
+/** While a shim that has died is being cleared away, containerd cannot reach it. */
+const clearingMs = 10_000;
+const retryMs = 50;
+
 function queries(calls: Calls): Pick<Tasks, Query> {
+  const get = (id: string, signal?: AbortSignal) =>
+    retry("deadline_exceeded", deadlines.dump, () =>
+      attempt(`look up task ${id}`, async () => {
+        const task = taskOf(present((await calls.get({ containerId: id }, { signal })).process, "the task"));
+        if (task.status === "unknown") throw new DomainError("deadline_exceeded", "its shim does not answer");
+        return task;
+      }),
+    );
+
+  async function peek(id: string, signal?: AbortSignal): Promise<Task | undefined> {
+    try {
+      return await retry("unavailable", clearingMs, () => get(id, signal));
+    } catch (thrown) {
+      if (isDomainError(thrown, "not_found")) return undefined;
+      throw thrown;
+    }
+  }
+
   return {
     wait: (id, signal) =>
       attempt(`wait for task ${id}`, async () => {
         const exit = await calls.wait({ containerId: id }, { signal, timeoutMs: 0 });
         return { status: exit.exitStatus, exitedAt: dateOrEpoch(exit.exitedAt) };
       }),
-    get: (id, signal) =>
-      attempt(`look up task ${id}`, async () =>
-        taskOf(present((await calls.get({ containerId: id }, { signal })).process, "the task")),
-      ),
+    get,
+    of: async (ids, signal) => {
+      const tasks = await settleAll(...ids.map((id) => peek(id, signal)));
+      return tasks.filter((task) => task !== undefined);
+    },
     list: (signal) => attempt("list tasks", async () => (await calls.list({}, { signal })).tasks.map(taskOf)),
     pids: (id, signal) =>
       attempt(`list the processes of task ${id}`, async () =>
         (await calls.listPids({ containerId: id }, { signal })).processes.map(({ pid }) => pid),
       ),
   };
+}
+
+async function retry<T>(code: ErrorCode, forMs: number, work: () => Promise<T>): Promise<T> {
+  const endAt = performance.now() + forMs;
+  for (;;) {
+    try {
+      return await work();
+    } catch (thrown) {
+      if (!isDomainError(thrown, code) || performance.now() >= endAt) throw thrown;
+      await delay(retryMs);
+    }
+  }
 }
 
 const statuses = {

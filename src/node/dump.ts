@@ -85,9 +85,15 @@ export async function dump(
 
 async function checkpointTask(deps: DumpDeps, sandbox: Sandbox, directory: string): Promise<void> {
   const workDirectory = join(directory, checkpointFiles.work);
+  const dumping = new AbortController();
   try {
     const imagesDirectory = join(directory, checkpointFiles.images);
-    await deps.containerd.tasks.checkpoint(sandbox.id, { imagesDirectory, workDirectory, exit: false });
+    await settleAll(
+      deps.containerd.tasks
+        .checkpoint(sandbox.id, { imagesDirectory, workDirectory, exit: false })
+        .finally(() => dumping.abort()),
+      deps.freezer.yieldStopped(sandbox.id, dumping.signal),
+    );
   } catch (thrown) {
     const text = await readTail(join(workDirectory, "dump.log"), criuLogBytesMax);
     throw dumpError(sandbox.id, text, thrown);

@@ -10,6 +10,7 @@ import { killProcess } from "../lib/process-identity.js";
 import { delay, withDeadline } from "../lib/signal.js";
 import { cgroupsPathOf } from "../sandbox/oci-spec.js";
 import { type CgroupDirectory, type CgroupMounts, freezerDirectory } from "./cgroup.js";
+import { yieldStopped } from "./stopped-threads.js";
 
 export interface Freezer {
   /** Returns once every process stands still. After 10 s it thaws again and throws `deadline_exceeded`. */
@@ -22,6 +23,8 @@ export interface Freezer {
   pids(id: string): Promise<readonly number[]>;
   /** Ends frozen processes without letting one run on. */
   kill(id: string): Promise<void>;
+  /** For the time of a dump of a frozen sandbox, until `signal`: lets CRIU seize its stopped processes. */
+  yieldStopped(id: string, signal: AbortSignal): Promise<void>;
 }
 
 const freezeMs = 10_000;
@@ -63,6 +66,7 @@ export function openFreezer(mounts: CgroupMounts): Freezer {
       for (const pid of await pids(id)) killProcess(pid);
       await thaw(id);
     },
+    yieldStopped: (id, signal) => yieldStopped(groupOf(id), signal),
   };
 }
 

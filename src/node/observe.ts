@@ -10,9 +10,10 @@ export async function observe(
   { containerd, paths, freezer }: Pick<Deps, "containerd" | "paths" | "freezer">,
   signal: AbortSignal,
 ): Promise<Observed> {
-  const [containers, tasks, snapshots, sandboxDirs, checkpointDirs] = await Promise.all([
-    containerd.containers.list([], signal),
-    containerd.tasks.list(signal),
+  const containers = await containerd.containers.list([], signal);
+  const ids = containers.map(({ id }) => id);
+  const [tasks, snapshots, sandboxDirs, checkpointDirs] = await Promise.all([
+    containerd.tasks.of(ids, signal),
     containerd.snapshots.list([], signal),
     readdir(paths.sandboxes),
     readdir(paths.checkpoints),

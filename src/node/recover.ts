@@ -25,6 +25,7 @@ export async function recover(deps: Deps, signal: AbortSignal): Promise<void> {
     checkpoints: store.checkpoints.list(),
     operations: store.operations.list(),
   };
+  await endDumps(deps, recorded.sandboxes);
   const steps = planRecovery(recorded, await observe(deps, signal));
   const executors = recoveryExecutors(deps);
   for (const step of steps) await take(step);
@@ -40,6 +41,15 @@ export async function recover(deps: Deps, signal: AbortSignal): Promise<void> {
       if (step.action === "adopt" || step.action === "thaw") await giveUp(deps, step.id, err);
     }
   }
+}
+
+/**
+ * A dump that an earlier agent asked for goes on without it, and containerd says nothing of the task until it ends,
+ * which it may be kept from by the freezer (stopped-threads.ts). Nobody will use it.
+ */
+async function endDumps({ freezer }: Deps, sandboxes: readonly Sandbox[]): Promise<void> {
+  for (const { id, state } of sandboxes)
+    if (state.status === "checkpointing" || state.status === "pausing") await freezer.thaw(id);
 }
 
 /** A sandbox that runs but cannot be reached is of no use to anybody: end it and say why; its layer stays. */

@@ -89,7 +89,7 @@ export async function openShims(options: ShimsOptions, signal: AbortSignal): Pro
     },
     async review(reviewing) {
       const known = [...shims.keys()];
-      const live = new Set((await containerd.tasks.list(reviewing)).map(({ id }) => id));
+      const live = new Set((await containerd.tasks.of(known, reviewing)).map(({ id }) => id));
       for (const id of known) if (!live.has(id) && shims.has(id)) end(id);
       tend();
     },
@@ -114,9 +114,9 @@ async function startShim({ containerd, runc, runcRoot }: ShimsOptions): Promise<
 
 /** By id, those that live, with the sandboxes in them. What is left of others is removed. */
 async function adopt({ containerd }: ShimsOptions, signal: AbortSignal): Promise<Map<string, Set<string>>> {
-  const [ids, tasks, containers] = await Promise.all([
-    containerd.sharedShims.list(labels.shim, signal),
-    containerd.tasks.list(signal),
+  const ids = await containerd.sharedShims.list(labels.shim, signal);
+  const [tasks, containers] = await Promise.all([
+    containerd.tasks.of(ids, signal),
     containerd.containers.list([`labels."${labels.sandbox}"`], signal),
   ]);
   const live = new Set(tasks.map(({ id }) => id));

@@ -155,6 +155,24 @@ describe.each(operations)(
   },
 );
 
+it("waits for a dump that goes on without the agent, and loses nothing", async () => {
+  const reached = await count();
+  agent.slowDump();
+  const pausing = expect(api.sandboxes.pause({ sandbox: victim })).rejects.toThrow();
+  await expect
+    .poll(async () => (await api.sandboxes.get({ sandbox: victim })).sandbox?.status)
+    .toBe(SandboxStatus.PAUSING);
+  // The guest is quiet and the dump asked for.
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  await agent.kill("SIGKILL");
+  await pausing;
+  api = await agent.start();
+  const { sandbox } = await api.sandboxes.get({ sandbox: victim });
+  expect(sandbox?.status).toBe(RUNNING);
+  await counted(reached);
+  await expectNothingLeft();
+});
+
 /** Every directory, container, task and snapshot belongs to a sandbox, a template or a checkpoint that is listed;
  *  the few sandboxes share one shim. */
 async function expectNothingLeft(): Promise<void> {

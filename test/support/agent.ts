@@ -8,6 +8,7 @@ import { type Api, connectAgent } from "../../src/cli/client.js";
 import { connectContainerd } from "../../src/containerd/client.js";
 import { labels } from "../../src/node/deps.js";
 import { connectForTest, testRuntime } from "./containerd.js";
+import { makeSlowPrefix } from "./slow-dump.js";
 
 export interface TestAgent extends AsyncDisposable {
   readonly dataDir: string;
@@ -18,6 +19,8 @@ export interface TestAgent extends AsyncDisposable {
   /** Waits until the daemon has ended by itself, as a failpoint makes it. Gives the signal that ended it. */
   ended(): Promise<NodeJS.Signals | null>;
   kill(signal: NodeJS.Signals): Promise<void>;
+  /** The next dump takes 5 s longer. */
+  readonly slowDump: () => void;
 }
 
 const daemon = fileURLToPath(new URL("../../dist/bin/rametd.js", import.meta.url));
@@ -32,12 +35,13 @@ export async function openTestAgent(name: string): Promise<TestAgent> {
   await empty(namespace, dataDir);
   mkdirSync(runDir, { recursive: true, mode: 0o711 });
   let child: ChildProcess | undefined;
+  const { prefix, slow } = makeSlowPrefix(join(dataDir, "prefix"));
   let api: Api | undefined;
 
   const flags = {
     "data-dir": dataDir,
     "run-dir": runDir,
-    prefix: runtime.prefix,
+    prefix,
     "containerd-address": runtime.address,
     "containerd-namespace": namespace,
     "log-level": "warn",
@@ -74,6 +78,7 @@ export async function openTestAgent(name: string): Promise<TestAgent> {
     },
     ended,
     kill,
+    slowDump: slow,
     async [Symbol.asyncDispose]() {
       await kill("SIGKILL");
       await empty(namespace, dataDir);

@@ -8,6 +8,7 @@ import { openArchive } from "../../../src/containerd/import.js";
 import { mappingLabelsOf, upperDirectory } from "../../../src/containerd/mounts.js";
 import { connectForTest, emptyNamespace, endTask, testRuntime, until } from "../../support/containerd.js";
 import { testMapping, testSpec } from "../../support/oci-spec.js";
+import { makeSlowPrefix } from "../../support/slow-dump.js";
 
 const image = "test:latest";
 let containerd: Containerd;
@@ -47,9 +48,10 @@ async function prepare(script: string, env: readonly string[] = []) {
 
 const runcRoot = () => join(testRuntime().state, "../runc");
 
-async function run(script: string) {
+async function run(script: string, runc?: string) {
   const made = await prepare(script);
-  await containerd.tasks.create({ id: made.id, rootfs: made.rootfs, runcRoot: runcRoot() });
+  const oci = { runcRoot: runcRoot(), ...(runc === undefined ? {} : { runc }) };
+  await containerd.tasks.create({ id: made.id, rootfs: made.rootfs, ...oci });
   const { pid } = await containerd.tasks.start(made.id);
   return { ...made, pid };
 }
@@ -131,6 +133,24 @@ test("a checkpoint leaves the source running and is restored under another id", 
   expect(pid).not.toBe(source.pid);
   await until("the clone counts", async () => (await countIn(clone.upper)) > dumped + 3);
   expect((await containerd.tasks.list()).map(({ id }) => id).sort()).toEqual([source.id, clone.id].sort());
+});
+
+test("a task whose dump takes long is not taken for one that is gone", async () => {
+  const { runc, slow } = makeSlowPrefix(join(directory, "slow"));
+  const { id, pid, upper } = await run(counter, runc);
+  await until("it counts", async () => (await countIn(upper)) > 3);
+  const imagesDirectory = join(directory, "long");
+  await mkdir(imagesDirectory);
+  await containerd.tasks.pause(id);
+  slow();
+  const options = { imagesDirectory, workDirectory: imagesDirectory, exit: false };
+  const dump = containerd.tasks.checkpoint(id, options);
+  await until("containerd lost sight of it", async () =>
+    (await containerd.tasks.list()).some(({ status }) => status === "unknown"),
+  );
+  expect(await containerd.tasks.get(id)).toMatchObject({ id, pid });
+  expect(await containerd.tasks.of(["nobody", id])).toMatchObject([{ id, pid }]);
+  await dump;
 });
 
 test("a restore from nothing fails, says so, and can be removed", async () => {

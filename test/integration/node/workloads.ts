@@ -1,7 +1,7 @@
 /** Programs that keep state which a checkpoint must not lose, each with a way to look at that state. */
 import { nodeServer, watcher } from "./workloads/node.js";
 import { appendLog, connection, deletedFile, lagging, threads } from "./workloads/python.js";
-import { files, pipeline, terminal } from "./workloads/shell.js";
+import { files, pipeline, stoppedJob, terminal } from "./workloads/shell.js";
 import type { Workload } from "./workloads/workload.js";
 
 export type { Facts, Workload } from "./workloads/workload.js";
@@ -15,6 +15,7 @@ export const workloads: readonly Workload[] = [
   connection,
   lagging,
   terminal,
+  stoppedJob,
   appendLog,
   files,
 ];

@@ -85,3 +85,40 @@ export const files: Workload = {
     return { exact: await box.sh(ref, script), progress: 0 };
   },
 };
+
+/** Counts in several threads, and stands still until somebody lets it go on. */
+export const stoppedJob: Workload = {
+  name: "a job that is stopped",
+  start: async (box, ref) => {
+    const program = `
+import itertools, threading, time
+counters = [itertools.count() for _ in range(3)]
+def run(n):
+    for value in counters[n]:
+        with open(f"/srv/job/{n}", "w") as f: f.write(str(value))
+        time.sleep(0.001)
+for n in range(3): threading.Thread(target=run, args=(n,)).start()`;
+    await box.sh(ref, "mkdir /srv/job");
+    await box.start(ref, ["python3", "-c", program, "stopped-job"], { tag: "job" });
+    await box.sh(
+      ref,
+      `until [ -s /srv/job/2 ]; do sleep 0.02; done; pkill -STOP -f '[s]topped-job'
+      until [ "$(${states})" = TTTT ]; do sleep 0.02; done`,
+    );
+  },
+  look: async (box, ref) => {
+    const exact = await box.sh(ref, `${states}; cat /srv/job/[012]`);
+    return { exact, progress: 0 };
+  },
+  finish: async (box, ref) => {
+    await box.sh(
+      ref,
+      `cp -r /srv/job /srv/job.before; pkill -CONT -f '[s]topped-job'
+      for n in 0 1 2; do
+        for i in {1..500}; do cmp -s /srv/job/$n /srv/job.before/$n || continue 2; sleep 0.02; done; exit 1
+      done`,
+    );
+  },
+};
+
+const states = "cut -d' ' -f3 /proc/$(pgrep -of '[s]topped-job')/task/*/stat | tr -d '\\n'";
