@@ -33,6 +33,7 @@ describe("configuration", () => {
       },
       restoreParallelism: 2 * availableParallelism(),
       sandboxesPerShim: 16,
+      hostLimits: "raise",
       operationsWaitingMax: 100,
       ids: { base: 100_000, size: 65_536 },
       failpoints: "",

@@ -66,6 +66,14 @@ export const fileSchema = z.strictObject({
         .describe("Operations that may wait for one sandbox; more are refused."),
     })
     .prefault({}),
+  host: z
+    .strictObject({
+      limits: z
+        .enum(["raise", "keep"])
+        .default("raise")
+        .describe("raise: at the start, sysctls that would fail the restore of many sandboxes. keep: none."),
+    })
+    .prefault({}),
   user_namespace: z
     .strictObject({
       base: z
@@ -92,6 +100,7 @@ export interface AgentConfig {
   readonly restoreParallelism: number;
   readonly sandboxesPerShim: number;
   readonly operationsWaitingMax: number;
+  readonly hostLimits: "raise" | "keep";
   readonly ids: { readonly base: number; readonly size: number };
   /** From RAMET_FAILPOINTS alone; empty but in tests of crashes. */
   readonly failpoints: string;
@@ -101,7 +110,7 @@ export function resolveConfig(
   file: ConfigFile,
   { failpoints }: { readonly failpoints: string },
 ): AgentConfig {
-  const { containerd, restore, shim, limits, user_namespace: ids } = file;
+  const { containerd, restore, shim, limits, host, user_namespace: ids } = file;
   const inRunDir = (name: string) => join(file.run_dir, name);
   return {
     dataDir: file.data_dir,
@@ -117,6 +126,7 @@ export function resolveConfig(
     restoreParallelism: restore.parallelism ?? 2 * availableParallelism(),
     sandboxesPerShim: shim.sandboxes,
     operationsWaitingMax: limits.operations_waiting_max,
+    hostLimits: host.limits,
     ids: { base: ids.base, size: ids.size },
     failpoints,
   };

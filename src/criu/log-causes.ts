@@ -166,6 +166,18 @@ const restoreCauses: readonly KnownCause[] = [
     hint: "give the new sandbox the same inner address as its source",
   },
   {
+    line: /Can't restore pipe size: Operation not permitted/,
+    code: "resource_exhausted",
+    says: "the sandboxes' pipes reach the kernel's limit for one user",
+    hint: "sysctl fs.pipe-user-pages-soft=0, and let the agent raise limits (host.limits)",
+  },
+  {
+    line: /Can't create inotify for .*: Too many open files/,
+    code: "resource_exhausted",
+    says: "the sandboxes' inotify instances reach the kernel's limit for one user",
+    hint: "sysctl fs.inotify.max_user_instances=65536, and let the agent raise limits (host.limits)",
+  },
+  {
     line: /Connected TCP socket in image/,
     code: "failed_precondition",
     says: "the checkpoint has an open TCP connection in it",

@@ -6,7 +6,13 @@ import { toDomainError } from "../lib/errors.js";
 import { checkDataDirectory, checkRunDirectory } from "./directories.js";
 import { type Finding, failure, type Judgement } from "./finding.js";
 import { type DoctorConfig, type Host, openHost } from "./host.js";
-import { checkCgroups, checkIdmappedMounts, checkKernel, checkUserNamespaces } from "./kernel.js";
+import {
+  checkCgroups,
+  checkHostLimits,
+  checkIdmappedMounts,
+  checkKernel,
+  checkUserNamespaces,
+} from "./kernel.js";
 import { checkOverlayfs } from "./overlayfs.js";
 import { checkContainerd, checkCriuProgram, checkRunc } from "./runtime.js";
 import { checkAgent, checkPrivileges, checkTools } from "./surroundings.js";
@@ -18,6 +24,7 @@ const checks: ReadonlyArray<readonly [name: string, check: Check]> = [
   ["kernel", checkKernel],
   ["cgroups", checkCgroups],
   ["user namespaces", checkUserNamespaces],
+  ["kernel limits", checkHostLimits],
   ["idmapped mounts", checkIdmappedMounts],
   ["overlayfs", checkOverlayfs],
   ["data directory", checkDataDirectory],

@@ -2,7 +2,13 @@ import { describe, expect, it } from "vitest";
 import { parseCgroupMounts } from "../node/cgroup.js";
 import { judgeDataDirectory, judgeRunDirectory } from "./directories.js";
 import { isFit, type Judgement, renderFindings } from "./finding.js";
-import { judgeCgroups, judgeIdmappedMounts, judgeKernel, judgeUserNamespaces } from "./kernel.js";
+import {
+  judgeCgroups,
+  judgeHostLimits,
+  judgeIdmappedMounts,
+  judgeKernel,
+  judgeUserNamespaces,
+} from "./kernel.js";
 import { judgeOverlayfs } from "./overlayfs.js";
 import { judgeContainerd, judgeCriu, judgeRunc } from "./runtime.js";
 import { judgeAgent, judgePrivileges, judgeTools } from "./surroundings.js";
@@ -34,6 +40,13 @@ const cases: ReadonlyArray<readonly [string, Judgement, Judgement["status"], Reg
   ["v1 without a freezer", cgroups(["memory", "cpu", "pids"].map(v1)), "failure", /v1, without freezer/],
   ["no cgroups", cgroups([]), "failure", /no control groups/],
   ["user namespaces", judgeUserNamespaces(1000, undefined), "ok", /1000/],
+  ["kernel limits", judgeHostLimits([0, 65_536, 2_000_000]), "ok", /high enough/],
+  [
+    "low kernel limits",
+    judgeHostLimits([16_384, 128, 2_000_000]),
+    "warning",
+    /pages-soft, fs\.inotify\.max_user_inst/,
+  ],
   ["no user namespaces", judgeUserNamespaces(0, undefined), "failure", /is 0/],
   [
     "forbidden user namespaces",

@@ -1,7 +1,8 @@
 /** The kernel, its control groups, user namespaces and idmapped mounts. */
 import { release } from "node:os";
 import { type CgroupMounts, cgroupLayout, parseCgroupMounts } from "../node/cgroup.js";
-import { failure, type Judgement, ok } from "./finding.js";
+import { hostLimits, raised } from "../node/host-limits.js";
+import { failure, type Judgement, ok, warning } from "./finding.js";
 import type { Host } from "./host.js";
 import { isAtLeast } from "./version.js";
 
@@ -48,6 +49,24 @@ export function judgeCgroups(mounts: CgroupMounts, v2Controllers: readonly strin
   return failure(
     `${layout}, without ${missing.join(", ")}`,
     "enable these controllers at boot, or mount them",
+  );
+}
+
+export async function checkHostLimits(host: Host): Promise<Judgement> {
+  const values = await Promise.all(hostLimits.map(({ path }) => host.read(`/proc/sys/${path}`)));
+  return judgeHostLimits(values.map((text) => Number(text)));
+}
+
+/** `values` as in `hostLimits`. */
+export function judgeHostLimits(values: readonly number[]): Judgement {
+  const low = hostLimits.flatMap((limit, index) => {
+    const to = raised(limit, values[index] ?? 0);
+    return to === undefined ? [] : [{ name: limit.path.replaceAll("/", "."), to }];
+  });
+  if (low.length === 0) return ok("high enough for many sandboxes");
+  return warning(
+    `low for many sandboxes: ${low.map(({ name }) => name).join(", ")}`,
+    `the agent raises them when it starts; or: sysctl ${low.map(({ name, to }) => `${name}=${to}`).join(" ")}`,
   );
 }
 

@@ -24,6 +24,7 @@ import { openFiles } from "./file-operations.js";
 import { forkSandbox } from "./fork.js";
 import { openFreezer } from "./freezer.js";
 import { openGuests } from "./guests.js";
+import { raiseHostLimits } from "./host-limits.js";
 import { openImageVerbs } from "./images.js";
 import { readInfo } from "./info.js";
 import { installGuest } from "./install-guest.js";
@@ -63,6 +64,7 @@ export async function startNode(
   const paths = nodePaths(config);
   await makeDirectories(paths, config);
   const store = scope.use(openStore(paths.database));
+  if (config.hostLimits === "raise") await raiseHostLimits(log);
   const containerd = await connectContainerd(config.containerd, signal);
   scope.defer(() => containerd.close());
   const now = systemClock;
