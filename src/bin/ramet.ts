@@ -11,7 +11,11 @@ for (const stream of [process.stdout, process.stderr])
   stream.once("error", (error: NodeJS.ErrnoException) => {
     stream.on("error", () => {});
     if (error.code === "EPIPE") deliver("SIGPIPE");
-    else process.exit(1);
+    else {
+      if (stream === process.stdout)
+        process.stderr.write(`ramet: cannot write to standard output: ${error.message}\n`);
+      process.exit(1);
+    }
   });
 
 const exitCode = await main(process.argv.slice(2), {

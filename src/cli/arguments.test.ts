@@ -32,6 +32,10 @@ describe("parseDuration", () => {
     ["1.5m", 90_000],
     ["0", 0],
   ])("%s is %d ms", (text, ms) => expect(parseDuration(text)).toBe(ms));
+  it("refuses what no timer can wait for", () => {
+    expect(parseDuration("596h")).toBe(2_145_600_000);
+    expect(() => parseDuration("597h")).toThrow("too long");
+  });
   it.each(["", "s", "10 s", "-1", "1d"])("refuses %j", (text) =>
     expect(() => parseDuration(text)).toThrow("duration"),
   );

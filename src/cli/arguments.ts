@@ -27,7 +27,18 @@ export function parseDuration(text: string): number {
       `duration "${text}" is not understood`,
       "for example 500ms, 10s or 2m; a bare number is seconds",
     );
-  return Math.round(Number(match[1]) * unit);
+  const ms = Math.round(Number(match[1]) * unit);
+  if (ms > durationMsMax) throw invalid(`duration "${text}" is too long`, "at most 596h; 0 means no limit");
+  return ms;
+}
+
+/** What timers and deadlines take. */
+const durationMsMax = 2 ** 31 - 1;
+
+/** What is given under a name must have one: an empty value is a variable that was not set. */
+export function parseFilled(text: string): string {
+  if (text === "") throw invalid("an option's value is empty", "leave the option out, or give it a value");
+  return text;
 }
 
 export function parseWhole(text: string): number {

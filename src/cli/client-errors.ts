@@ -41,6 +41,9 @@ function explain(error: StatusObject, { socketPath, timeoutMs }: CallFacts): Dom
       `a message${tooLarge[1] === undefined ? "" : ` of ${tooLarge[1]} bytes`} is larger than the API takes (${messageBytesMax} bytes)`,
       { cause: error, hint: "write large input to a file in the sandbox, or send it on stdin" },
     );
+  const unfit = /cannot encode field [\w.]+\.(\w+) to binary: .*: (\S+)$/.exec(error.details);
+  if (unfit !== null)
+    return new DomainError("invalid_argument", `${unfit[1]}: ${unfit[2]} is out of range`, { cause: error });
   if (error.code === status.DEADLINE_EXCEEDED)
     return new DomainError("deadline_exceeded", `the agent did not finish within ${timeoutMs / 1000} s`, {
       cause: error,

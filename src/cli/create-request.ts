@@ -3,7 +3,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Command } from "commander";
 import type { CreateSandboxRequestSchema } from "../gen/ramet/v1/sandbox_pb.js";
 import { DomainError, isDomainError } from "../lib/errors.js";
-import { collectPairs, parseDecimal, parseSize, parseWhole } from "./arguments.js";
+import { collectPairs, parseDecimal, parseFilled, parseSize, parseWhole } from "./arguments.js";
 import type { Api } from "./client.js";
 import type { Io } from "./io.js";
 import { usage } from "./session.js";
@@ -38,7 +38,7 @@ export function withLimitOptions(command: Command): Command {
 export function withNameOptions(command: Command, io: Io): Command {
   const env = collectPairs(io.env);
   return command
-    .option("--name <name>", "a name, unique on this node: a-z, 0-9, '.', '_', '-'")
+    .option("--name <name>", "a name, unique on this node: a-z, 0-9, '.', '_', '-'", parseFilled)
     .option("-l, --label <key=value>", "a label (may be repeated)", collectPairs())
     .option("-e, --env <key=value>", "an environment variable; KEY alone takes yours (may be repeated)", env);
 }

@@ -1,7 +1,7 @@
 /** One invocation of a command: what was asked for, the agent, and the way out. */
 import { Command } from "commander";
 import { DomainError } from "../lib/errors.js";
-import { parseDuration } from "./arguments.js";
+import { parseDuration, parseFilled } from "./arguments.js";
 import { type Api, connectAgent } from "./client.js";
 import type { Io } from "./io.js";
 import { createOutput, type Output } from "./output.js";
@@ -69,7 +69,7 @@ function withoutLast<A extends unknown[]>(all: readonly [...A, Command]): A {
 
 function openSession(io: Io, command: Command, signal: AbortSignal): Session & AsyncDisposable {
   const { json = false, socket, timeout } = commonOptions(command);
-  const address = socket ?? io.env["RAMET_SOCKET"] ?? socketPathDefault;
+  const address = socket ?? (io.env["RAMET_SOCKET"] || socketPathDefault);
   let connection: Promise<Api> | undefined;
   return {
     io,
@@ -107,7 +107,11 @@ function commonOptions(command: Command): CommonOptions {
 export function withCommonOptions(command: Command): Command {
   return command
     .option("--json", "print JSON (docs/cli-json.md)")
-    .option("--socket <path>", "the agent's socket (default: $RAMET_SOCKET, else /run/ramet/agent.sock)")
+    .option(
+      "--socket <path>",
+      "the agent's socket (default: $RAMET_SOCKET, else /run/ramet/agent.sock)",
+      parseFilled,
+    )
     .option(
       "--timeout <duration>",
       "give up after this long, e.g. 30s (default: 10m; streams: none)",

@@ -54,7 +54,7 @@ test("reads what a sandbox takes from a config", () => {
       architecture: "amd64",
       os: "linux",
       config: {
-        Env: ["PATH=/bin", "EMPTY=", "EQ=a=b", "BARE"],
+        Env: ["PATH=/bin", "EMPTY=", "EQ=a=b", "BARE", "=nameless"],
         Cmd: ["sh"],
         User: "user",
         WorkingDir: "/home/user",

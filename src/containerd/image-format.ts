@@ -123,10 +123,13 @@ export function sha256(bytes: Uint8Array | string): string {
   return `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
 }
 
-/** What a sandbox takes from the config file. An empty working directory is `/`, an empty user is root. */
+/**
+ * What a sandbox takes from the config file. An empty working directory is `/`, an empty user is root; a variable
+ * without a name, which no program can ask for, is left out.
+ */
 export function imageConfigOf({ config: it, architecture }: ConfigFile): ImageConfig {
   return {
-    env: Object.fromEntries(it.Env.map(splitVariable)),
+    env: Object.fromEntries(it.Env.map(splitVariable).filter(([name]) => name !== "")),
     user: it.User === "" ? "root" : it.User,
     cwd: it.WorkingDir === "" ? "/" : it.WorkingDir,
     entrypoint: it.Entrypoint,

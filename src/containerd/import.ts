@@ -184,7 +184,9 @@ export function nameManifests(
       return found === undefined ? [] : [{ name: parseImageName(found), target: plain(entry) }];
     });
   if (named.length === 0)
-    throw new DomainError("invalid_argument", "the archive does not name its image", { hint: "give a name" });
+    throw new DomainError("invalid_argument", "the archive does not name its image", {
+      hint: "give it one with --name",
+    });
   return named;
 }
 

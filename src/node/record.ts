@@ -30,7 +30,8 @@ export function stateError(sandbox: Sandbox, verb: string, wanted: SandboxStatus
 
 function hintFor(state: SandboxState): { hint: string } | Record<string, never> {
   if (state.status === "paused") return { hint: "`ramet resume` brings it back" };
-  if (state.status === "stopped" || state.status === "failed") return { hint: "`ramet rm` forgets it" };
+  if (state.status === "stopped" || state.status === "failed")
+    return { hint: "its files are there: `ramet commit`; `ramet rm` forgets it" };
   return {};
 }
 

@@ -193,11 +193,11 @@ function resourcesOf({ cpus, memoryBytes, pids }: Limits): OciResources {
   };
 }
 
-// The kernel takes no quota under 1 ms and no fewer than 2 shares.
+// The kernel takes no quota under 1 ms, and from 2 to 262144 shares.
 function cpuOf(cpus: number) {
   return {
     quota: Math.max(1000, Math.round(cpus * cpuPeriodUs)),
     period: cpuPeriodUs,
-    shares: Math.max(2, Math.round(cpus * 1024)),
+    shares: Math.min(262_144, Math.max(2, Math.round(cpus * 1024))),
   };
 }

@@ -9,7 +9,10 @@ interface Translation {
 
 // By primary result code and, where it matters, extended code (https://sqlite.org/rescode.html).
 const translations: readonly (readonly [prefix: string, Translation])[] = [
-  ["SQLITE_CONSTRAINT_UNIQUE", { code: "already_exists", says: "the name is taken" }],
+  [
+    "SQLITE_CONSTRAINT_UNIQUE",
+    { code: "already_exists", says: "the name is taken", hint: "the listing with -a tells by whom" },
+  ],
   ["SQLITE_CONSTRAINT_PRIMARYKEY", { code: "already_exists", says: "it exists already" }],
   ["SQLITE_CONSTRAINT_FOREIGNKEY", { code: "failed_precondition", says: "something depends on it" }],
   [

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import type { ForkResponse, ForkTaken } from "../../gen/ramet/v1/sandbox_pb.js";
-import { collectPairs, parseWhole } from "../arguments.js";
+import { collectPairs, parseFilled, parseWhole } from "../arguments.js";
 import type { NewSandboxOptions } from "../create-request.js";
 import { exitCodeOf } from "../exit-code.js";
 import { formatBytes, formatDuration } from "../format.js";
@@ -22,7 +22,7 @@ export function forkCommand(cli: Cli): Command {
   )
     .argument("<sandbox>", "id, prefix or name of the source")
     .option("-n, --count <count>", "how many clones, 1 to 1000", parseWhole, 1)
-    .option("--name <prefix>", "call the clones PREFIX-1 to PREFIX-N")
+    .option("--name <prefix>", "call the clones PREFIX-1 to PREFIX-N", parseFilled)
     .option("-l, --label <key=value>", "a label of every clone (may be repeated)", collectPairs())
     .option(
       "-e, --env <key=value>",

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import type { ImageProgress } from "../../gen/ramet/v1/image_pb.js";
+import { parseFilled } from "../arguments.js";
 import { forEachRef } from "../each.js";
 import { formatAge, formatBytes, formatCommand } from "../format.js";
 import { type Cli, group, leaf, type Session, usage } from "../session.js";
@@ -31,7 +32,7 @@ function importCommand(cli: Cli): Command {
     "image import debian-python.tar",
     "image import debian-python.tar --name debian-python",
   ])
-    .argument("<archive>", "path of the archive")
+    .argument("<archive>", "path of the archive, a regular file", parseFilled)
     .option("--name <name>", "name of the image (default: the one that the archive gives)")
     .action(
       cli.action(async (session, archive: string, { name = "" }: { name?: string }) => {

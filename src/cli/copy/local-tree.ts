@@ -2,7 +2,7 @@
 import { createReadStream, type Stats } from "node:fs";
 import { chmod, lstat, mkdir, open, readdir, readlink, rename, rm, stat, symlink } from "node:fs/promises";
 import { basename } from "node:path";
-import { DomainError } from "../../lib/errors.js";
+import { DomainError, type ErrorCode } from "../../lib/errors.js";
 import { type Entry, joinPath, type Sink, type Source } from "./tree.js";
 
 export function localSource(signal: AbortSignal): Source {
@@ -33,8 +33,14 @@ function typeOf(stats: Stats): Entry["type"] {
   return stats.isSymbolicLink() ? "symlink" : "other";
 }
 
+const localCodes: Readonly<Record<string, ErrorCode>> = {
+  ENOENT: "not_found",
+  ENOSPC: "resource_exhausted",
+  EDQUOT: "resource_exhausted",
+};
+
 function localError(error: NodeJS.ErrnoException, path: string): DomainError {
-  const code = error.code === "ENOENT" ? "not_found" : "failed_precondition";
+  const code = localCodes[error.code ?? ""] ?? "failed_precondition";
   const text = error.code === "ENOENT" ? `there is no ${path} on this machine` : error.message;
   return new DomainError(code, text, { cause: error });
 }
