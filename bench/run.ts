@@ -22,7 +22,7 @@ export async function run(
   try {
     const code = await exitOf(command, args, env, [out, err]);
     if (code === 0) return readFileSync(files[0], "utf8");
-    const said = readFileSync(files[1], "utf8").trim().split("\n").slice(-5).join("\n");
+    const said = readFileSync(files[1], "utf8").trim().split("\n").slice(-40).join("\n");
     throw new Error(`${command} ${args.join(" ")} ended with ${code}: ${said}`);
   } finally {
     closeSync(out);

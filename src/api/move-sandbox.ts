@@ -1,4 +1,4 @@
-/** The moves of a sandbox's lifecycle: pause, resume, stop, delete. */
+/** The moves of a sandbox's lifecycle: pause, resume, roll back, stop, delete. */
 import type { SandboxService } from "../gen/ramet/v1/sandbox_pb.js";
 import type { Handlers } from "../lib/grpc-server.js";
 import { sandboxToProto } from "./convert-sandbox.js";
@@ -8,7 +8,7 @@ import { parseCount, parseRef } from "./parse.js";
 const graceMsDefault = 10_000;
 const graceMsMax = 60_000;
 
-type Moves = Pick<Handlers<typeof SandboxService>, "pause" | "resume" | "stop" | "delete">;
+type Moves = Pick<Handlers<typeof SandboxService>, "pause" | "resume" | "rollBack" | "stop" | "delete">;
 
 export function moveSandbox({ node }: ApiDeps): Moves {
   return {
@@ -24,6 +24,15 @@ export function moveSandbox({ node }: ApiDeps): Moves {
     async resume(request, { signal }) {
       const startedAt = performance.now();
       const sandbox = await node.sandboxes.resume(parseRef(request.sandbox), signal);
+      return { sandbox: sandboxToProto(sandbox), durationMs: Math.round(performance.now() - startedAt) };
+    },
+    async rollBack(request, { signal }) {
+      const startedAt = performance.now();
+      const sandbox = await node.sandboxes.rollBack(
+        parseRef(request.sandbox),
+        { checkpoint: parseRef(request.checkpoint) },
+        signal,
+      );
       return { sandbox: sandboxToProto(sandbox), durationMs: Math.round(performance.now() - startedAt) };
     },
     async stop(request, { signal }) {

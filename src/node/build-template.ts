@@ -117,7 +117,11 @@ async function takeGolden(
     state: { status: "creating", since: createdAt },
   };
   undo.defer(() => deps.containerd.snapshots.remove(sandbox.snapshotKey));
-  const mounts = await prepareSandboxLayer(deps, { id, parent: topSnapshot }, signal);
+  const mounts = await prepareSandboxLayer(
+    deps,
+    { id, key: sandbox.snapshotKey, parent: topSnapshot },
+    signal,
+  );
   await launch(deps, { sandbox, rootfs: async () => mounts }, signal);
   undo.defer(() => removeContainer(deps, id));
   undo.defer(() => deps.guests.remove(id, new DomainError("unavailable", `the template's build is over`)));

@@ -63,7 +63,11 @@ export async function makeSandbox(deps: Deps, planned: NewSandbox, signal: Abort
     const rootfs = async (linked: AbortSignal) => {
       const [, mounts] = await settleAll(
         verify(deps, sandbox, linked),
-        prepareSandboxLayer(deps, { id: sandbox.id, parent: parentSnapshot }, linked),
+        prepareSandboxLayer(
+          deps,
+          { id: sandbox.id, key: sandbox.snapshotKey, parent: parentSnapshot },
+          linked,
+        ),
       );
       failpoint("create.prepared");
       return mounts;

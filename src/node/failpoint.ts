@@ -21,6 +21,8 @@ export const failpoints = [
   "resume.recorded",
   "resume.started",
   "resume.committed",
+  "rollback.prepared",
+  "rollback.recorded",
   "fork.taken",
   "fork.clone",
   "stop.recorded",

@@ -18,10 +18,9 @@ const makingOf = (id: string) => `checkpoint-${id}-making`;
 /** Makes the writable layer of a sandbox; one left by an earlier try is thrown away. */
 export async function prepareSandboxLayer(
   { containerd, settings }: LayerDeps,
-  { id, parent }: { readonly id: string; readonly parent: string },
+  { id, key, parent }: { readonly id: string; readonly key: string; readonly parent: string },
   signal: AbortSignal,
 ): Promise<Mount[]> {
-  const key = sandboxLayer(id);
   return containerd.snapshots.prepare(
     {
       key,

@@ -83,6 +83,12 @@ export interface Sandboxes {
   fork(ref: string, options: ForkOptions, signal: AbortSignal): AsyncIterable<ForkEvent>;
   pause(ref: string, signal: AbortSignal): Promise<{ sandbox: Sandbox; checkpoint: Checkpoint }>;
   resume(ref: string, signal: AbortSignal): Promise<Sandbox>;
+  /**
+   * Takes a running or paused sandbox back to a checkpoint of its lineage under the same id; what it was is given
+   * up. `failed_precondition`: another state, or a checkpoint that is none of its own and none of its ancestors'.
+   * A restore that fails leaves it paused there.
+   */
+  rollBack(ref: string, options: { readonly checkpoint: string }, signal: AbortSignal): Promise<Sandbox>;
   stop(ref: string, options: { readonly graceMs: number }, signal: AbortSignal): Promise<Sandbox>;
   delete(ref: string, options: { readonly force: boolean }, signal: AbortSignal): Promise<void>;
   commit(

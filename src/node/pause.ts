@@ -67,7 +67,7 @@ async function recordPaused(
   { sandbox, checkpoint: id, freezeMs }: { sandbox: Sandbox; checkpoint: string; freezeMs: number },
   signal: AbortSignal,
 ): Promise<Paused> {
-  const lineage = lineageOf(deps, sandbox);
+  const lineage = lineageOf(sandbox);
   const files = { id, kind: "pause", sandbox, layerBytes: 0, ...lineage } as const;
   // Memory and files are of one instant: neither may be lost without the other.
   const [images] = await settleAll(sealImages(deps, files, signal), syncLayer(deps, sandbox, signal));
@@ -94,11 +94,9 @@ async function recordPaused(
 export async function endPaused(
   deps: Pick<Deps, "containerd" | "freezer" | "paths" | "guests" | "failpoint" | "settings" | "shims">,
   id: SandboxId,
+  why = `sandbox ${id} was paused`,
 ): Promise<void> {
-  deps.guests.remove(
-    id,
-    new DomainError("unavailable", `sandbox ${id} was paused`, { hint: "attach again after `ramet resume`" }),
-  );
+  deps.guests.remove(id, new DomainError("unavailable", why, { hint: "attach again once it is resumed" }));
   await removeContainer(deps, id);
   deps.failpoint("pause.killed");
 }
@@ -108,7 +106,8 @@ export async function resumeSandbox(deps: Deps, ref: string, signal: AbortSignal
   return deps.queue.run(id, () => resume(deps, id, signal), signal);
 }
 
-async function resume(deps: Deps, id: SandboxId, signal: AbortSignal): Promise<Sandbox> {
+/** In the sandbox's line. */
+export async function resume(deps: Deps, id: SandboxId, signal: AbortSignal): Promise<Sandbox> {
   const sandbox = deps.store.sandboxes.get(id);
   const { state } = sandbox;
   if (state.status !== "paused") throw stateError(sandbox, "resume", "paused");
@@ -144,17 +143,20 @@ export async function completeResume(
   }: { readonly pid: number; readonly pidStart: string; readonly checkpoint: string },
 ): Promise<Sandbox> {
   await giveIdentity(deps, sandbox, AbortSignal.timeout(30_000));
+  // One that was rolled back to is there for others too.
+  const isOwn = deps.store.checkpoints.get(checkpoint).kind === "pause";
   const running = deps.store.transact((store) => {
     const next = { status: "running", since: deps.now(), pid, pidStart } as const;
     const moved = store.sandboxes.update(sandbox.id, (current) => ({
       ...current,
       state: transition(current.state, next),
     }));
-    store.checkpoints.delete(checkpoint);
+    if (isOwn) store.checkpoints.delete(checkpoint);
     return moved;
   });
   deps.failpoint("resume.committed");
   deps.record("sandbox.resumed", { sandbox: sandbox.id });
+  if (!isOwn) return running;
   // Large ones take a while. What a crash leaves of it has no record, and goes at the next start.
   discardCheckpointFiles(deps, checkpoint).catch((err: unknown) =>
     deps.log.warn({ err, checkpoint }, "the files of a resumed checkpoint stay for now"),

@@ -34,6 +34,7 @@ import { nodePaths, type Paths } from "./paths.js";
 import { pauseSandbox, resumeSandbox } from "./pause.js";
 import { openProcesses } from "./process-operations.js";
 import { recover } from "./recover.js";
+import { rollBackSandbox } from "./roll-back.js";
 import { openShims } from "./shims.js";
 import { readStats } from "./stats.js";
 import { deleteSandbox, stopSandbox } from "./stop.js";
@@ -182,6 +183,7 @@ function sandboxVerbs(deps: Deps): Sandboxes {
     fork: (ref, options, signal) => forkSandbox(deps, ref, options, signal),
     pause: (ref, signal) => pauseSandbox(deps, ref, signal),
     resume: (ref, signal) => resumeSandbox(deps, ref, signal),
+    rollBack: (ref, options, signal) => rollBackSandbox(deps, ref, options, signal),
     stop: (ref, options, signal) => stopSandbox(deps, ref, options, signal),
     delete: (ref, options, signal) => deleteSandbox(deps, ref, options, signal),
     commit: (ref, options, signal) => commitSandbox(deps, ref, options, signal),

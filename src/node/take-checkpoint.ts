@@ -100,7 +100,7 @@ async function finish(
     commitLayer(deps, { copy, checkpoint: id, durable: kind !== "fork" }, signal),
     sealImages(deps, { id, kind }, signal),
   );
-  const lineage = lineageOf(deps, sandbox);
+  const lineage = lineageOf(sandbox);
   await finishCheckpointFiles(deps, { id, kind, sandbox, layerBytes: layer.sizeBytes, ...lineage }, images);
   deps.failpoint("checkpoint.renamed");
   const checkpoint: Checkpoint = {
@@ -117,19 +117,18 @@ async function finish(
     ...lineage,
     ...(options.name === undefined ? {} : { name: options.name }),
   };
-  deps.store.checkpoints.insert(checkpoint);
+  deps.store.transact((store) => {
+    store.checkpoints.insert(checkpoint);
+    if (kind === "user") store.sandboxes.update(sandbox.id, (current) => ({ ...current, parent: id }));
+  });
   undo.move();
   return checkpoint;
 }
 
-/** Parent: the sandbox's own last checkpoint, else its origin. Base: the origin, whose layer is underneath. */
-export function lineageOf(
-  { store }: Pick<Deps, "store">,
-  sandbox: Sandbox,
-): Pick<Checkpoint, "parent" | "base"> {
+/** Parent: what its memory was last at, else its origin. Base: the origin, whose layer is underneath. */
+export function lineageOf(sandbox: Sandbox): Pick<Checkpoint, "parent" | "base"> {
   const { origin } = sandbox;
   const base = "checkpoint" in origin ? origin.checkpoint : undefined;
-  const [last] = store.checkpoints.list({ sandbox: sandbox.id, kinds: ["user"] });
-  const parent = last?.id ?? base;
+  const parent = sandbox.parent ?? base;
   return { ...(parent === undefined ? {} : { parent }), ...(base === undefined ? {} : { base }) };
 }

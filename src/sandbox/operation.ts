@@ -8,6 +8,7 @@ export const operationKinds = [
   "checkpoint",
   "pause",
   "resume",
+  "roll_back",
   "stop",
   "delete",
   "commit",

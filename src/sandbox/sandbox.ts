@@ -56,6 +56,8 @@ export interface Sandbox {
   readonly generation: number;
   /** Key of the containerd snapshot that is the sandbox's writable layer. */
   readonly snapshotKey: string;
+  /** Checkpoint that its memory was last at: taken of it, or rolled back to. Default: its origin's. */
+  readonly parent?: string;
   readonly createdAt: Date;
   readonly state: SandboxState;
 }

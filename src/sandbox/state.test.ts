@@ -6,7 +6,7 @@ const since = new Date("2026-01-02T03:04:05Z");
 /** Every move there is, as people read it. */
 const moves: Record<SandboxStatus, string> = {
   creating: "running failed stopping",
-  running: "checkpointing pausing stopping stopped failed",
+  running: "checkpointing pausing paused stopping stopped failed",
   checkpointing: "running stopping stopped failed",
   pausing: "paused running stopped failed",
   paused: "resuming stopping failed",

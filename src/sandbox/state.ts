@@ -5,6 +5,7 @@ import { DomainError } from "../lib/errors.js";
 //                │  ▲        │          ▲          │
 //                │  │◀───────┘          └──────────┘ restore failed
 //                │  └─ checkpointing (checkpoint, fork: running ▶ checkpointing ▶ running)
+//                └─ rolled back: running ─▶ paused, at a checkpoint that was taken before
 //  running, paused ─▶ stopping ─▶ stopped      anything in motion ─▶ failed(reason)
 export type SandboxState =
   | { readonly status: "creating"; readonly since: Date }
@@ -38,7 +39,7 @@ export const sandboxStatuses = [
 
 const next = {
   creating: ["running", "failed", "stopping"],
-  running: ["checkpointing", "pausing", "stopping", "stopped", "failed"],
+  running: ["checkpointing", "pausing", "paused", "stopping", "stopped", "failed"],
   checkpointing: ["running", "stopping", "stopped", "failed"],
   pausing: ["paused", "running", "stopped", "failed"],
   paused: ["resuming", "stopping", "failed"],

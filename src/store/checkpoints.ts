@@ -88,9 +88,13 @@ export function openCheckpoints(db: Database): Checkpoints {
   const adopt = db.prepare(
     "UPDATE checkpoints SET parent = (SELECT parent FROM checkpoints WHERE id = @id) WHERE parent = @id",
   );
+  const leaveToSandboxes = db.prepare(
+    "UPDATE sandboxes SET parent = (SELECT parent FROM checkpoints WHERE id = @id) WHERE parent = @id",
+  );
   const remove = db.prepare("DELETE FROM checkpoints WHERE id = @id");
   const removeFromLineage = db.transaction((id: string) => {
     adopt.run({ id });
+    leaveToSandboxes.run({ id });
     remove.run({ id });
   });
 

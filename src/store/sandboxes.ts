@@ -51,12 +51,13 @@ const rowSchema: z.ZodType<Sandbox> = z.strictObject({
   labels: jsonColumn(labelsSchema),
   generation: z.int(),
   snapshotKey: z.string(),
+  parent: z.string().exactOptional(),
   createdAt: dateSchema,
   state: jsonColumn(sandboxStateSchema),
 });
 const parse = (row: unknown) => parseRow("sandboxes", rowSchema, row);
 
-const columns = `id, name, spec, origin, labels, generation, snapshot_key AS snapshotKey,
+const columns = `id, name, spec, origin, labels, generation, snapshot_key AS snapshotKey, parent,
   created_at AS createdAt, state`;
 
 export function openSandboxes(db: Database): Sandboxes {
@@ -67,11 +68,12 @@ export function openSandboxes(db: Database): Sandboxes {
   const byPrefix = select("WHERE id >= @prefix AND id < @prefix || '~' LIMIT 2");
   const all = select("ORDER BY created_at DESC, rowid DESC");
   const insert = db.prepare(`INSERT INTO sandboxes
-    (id, name, spec, origin, labels, generation, snapshot_key, created_at, state)
-    VALUES (@id, @name, @spec, @origin, @labels, @generation, @snapshotKey, @createdAt, @state)`);
+    (id, name, spec, origin, labels, generation, snapshot_key, parent, created_at, state)
+    VALUES (@id, @name, @spec, @origin, @labels, @generation, @snapshotKey, @parent, @createdAt,
+      @state)`);
   const update = db.prepare(`UPDATE sandboxes SET name = @name, spec = @spec, origin = @origin,
-    labels = @labels, generation = @generation, snapshot_key = @snapshotKey, created_at = @createdAt,
-    state = @state WHERE id = @id`);
+    labels = @labels, generation = @generation, snapshot_key = @snapshotKey, parent = @parent,
+    created_at = @createdAt, state = @state WHERE id = @id`);
   const remove = db.prepare("DELETE FROM sandboxes WHERE id = ?");
 
   const one = (row: unknown) => (row === undefined ? undefined : parse(row));
@@ -124,6 +126,7 @@ function bind(sandbox: Sandbox) {
     labels: JSON.stringify(sandbox.labels),
     generation: sandbox.generation,
     snapshotKey: sandbox.snapshotKey,
+    parent: orNull(sandbox.parent),
     createdAt: sandbox.createdAt.toISOString(),
     state: JSON.stringify(sandbox.state),
   };

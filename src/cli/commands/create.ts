@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { createInit, type NewSandboxOptions, withLimitOptions, withNameOptions } from "../create-request.js";
-import { type Cli, leaf, type Session } from "../session.js";
+import { type Cli, leaf, type Session, usage } from "../session.js";
 import { sandboxView } from "../views.js";
 
 export function createCommand(cli: Cli): Command {
@@ -19,15 +19,33 @@ export function createCommand(cli: Cli): Command {
 }
 
 export function restoreCommand(cli: Cli): Command {
-  const command = leaf("restore", "Make a new sandbox from a checkpoint and print its id", [
-    "restore step1000",
-    "restore c7f3 --name replay -l run=42",
-  ]).argument("<checkpoint>", "id, prefix or name of the checkpoint");
-  return withNameOptions(command, cli.io).action(
-    cli.action((session, checkpoint: string, options: NewSandboxOptions) =>
-      create(session, undefined, { ...options, checkpoint }),
-    ),
-  );
+  const command = leaf(
+    "restore",
+    "Make a new sandbox from a checkpoint and print its id, or take one back to it",
+    ["restore step1000", "restore c7f3 --name replay -l run=42", "restore step1000 --in-place a1b2"],
+  )
+    .argument("<checkpoint>", "id, prefix or name of the checkpoint")
+    .option(
+      "--in-place <sandbox>",
+      "take this sandbox back to the checkpoint, which it has to descend from; what it is now is given up",
+    );
+  return withNameOptions(command, cli.io).action(cli.action(restore));
+}
+
+interface RestoreOptions extends NewSandboxOptions {
+  readonly inPlace?: string;
+}
+
+async function restore(session: Session, checkpoint: string, options: RestoreOptions): Promise<void> {
+  const { inPlace: ref, ...more } = options;
+  if (ref === undefined) return create(session, undefined, { ...more, checkpoint });
+  const excess = Object.entries(more).find(([, value]) => Object.keys(value ?? {}).length > 0);
+  if (excess !== undefined)
+    throw usage(`--in-place excludes --${excess[0]}`, "the sandbox keeps its name, labels and environment");
+  const api = await session.api();
+  const { out, signal } = session;
+  const { sandbox, durationMs } = await api.sandboxes.rollBack({ sandbox: ref, checkpoint }, { signal });
+  await out.document("created", { sandbox: sandboxView(sandbox), durationMs }, (it) => it.sandbox.id);
 }
 
 async function create(session: Session, name: string | undefined, options: NewSandboxOptions): Promise<void> {

@@ -1,0 +1,140 @@
+/** A sandbox goes back to one of its checkpoints under the same id. */
+import { describe, expect, it } from "vitest";
+import { openBox, soon } from "../../support/box.js";
+
+const box = openBox("roll-back");
+
+const take = (ref: string, name?: string) =>
+  box.node.checkpoints.create(ref, name === undefined ? {} : { name }, soon());
+const goBack = (ref: string, checkpoint: string) => box.node.sandboxes.rollBack(ref, { checkpoint }, soon());
+
+/** Its state in a shell's memory and in a file. */
+async function startMarked(mark: string): Promise<string> {
+  const { id } = await box.create();
+  const loop = `mark=${mark}; while :; do
+    [ -e /srv/next ] && { mark=$(cat /srv/next); rm /srv/next; echo $mark > /srv/file; }
+    echo $mark > /srv/memory.new; mv /srv/memory.new /srv/memory; sleep 0.02; done`;
+  await box.sh(id, `echo ${mark} > /srv/file`);
+  await box.start(id, ["bash", "-c", loop], { tag: "marked" });
+  await box.sh(id, "until [ -s /srv/memory ]; do sleep 0.02; done");
+  return id;
+}
+
+const setMark = (ref: string, mark: string) =>
+  box.sh(
+    ref,
+    `echo ${mark} > /srv/next.new; mv /srv/next.new /srv/next; until [ "$(cat /srv/memory)" = ${mark} ]; do sleep 0.02; done`,
+  );
+
+const marksOf = async (ref: string) =>
+  await box.sh(
+    ref,
+    "rm /srv/memory; until [ -s /srv/memory ]; do sleep 0.02; done; echo $(cat /srv/memory /srv/file)",
+  );
+
+describe("rolling back", () => {
+  it("brings memory and files of the checkpoint back, as often as asked", async () => {
+    const id = await startMarked("one");
+    const one = await take(id, "first");
+    await setMark(id, "two");
+    const two = await take(id);
+    for (const [ref, marks] of [
+      ["first", "one one"],
+      [two.id, "two two"],
+      [one.id, "one one"],
+    ] as const) {
+      await setMark(id, "lost");
+      expect(await goBack(id, ref)).toMatchObject({ id, state: { status: "running" } });
+      expect(await marksOf(id)).toBe(marks);
+    }
+    expect(await box.node.checkpoints.get("first")).toMatchObject({ checkpoint: { id: one.id } });
+  });
+
+  it("brings a paused sandbox back too, and frees the memory of its pause", async () => {
+    const id = await startMarked("before");
+    const { id: checkpoint } = await take(id);
+    await setMark(id, "after");
+    const paused = await box.node.sandboxes.pause(id, soon());
+    await goBack(id, checkpoint);
+    expect(await marksOf(id)).toBe("before before");
+    await expect(box.node.checkpoints.get(paused.checkpoint.id)).rejects.toMatchObject({ code: "not_found" });
+  });
+
+  it("counts the generation on, and grows the tree from where it is", async () => {
+    const id = await startMarked("a");
+    const a = await take(id);
+    const b = await take(id);
+    const { generation } = await goBack(id, a.id);
+    const c = await take(id);
+    expect(b).toMatchObject({ parent: a.id });
+    expect(c).toMatchObject({ parent: a.id, base: a.id });
+    expect(Number(await box.sh(id, "cat /.ramet/generation"))).toBe(generation);
+  });
+
+  it("keeps what it did when it is paused, stopped or restarted afterwards", async () => {
+    const id = await startMarked("kept");
+    const { id: checkpoint } = await take(id);
+    await goBack(id, checkpoint);
+    await setMark(id, "new");
+    await box.node.sandboxes.pause(id, soon());
+    await box.test.restart();
+    await box.node.sandboxes.resume(id, soon());
+    expect(await marksOf(id)).toBe("new new");
+    await box.node.sandboxes.stop(id, { graceMs: 1000 }, soon());
+    await box.node.sandboxes.delete(id, { force: false }, soon());
+    await box.node.checkpoints.delete(checkpoint, soon());
+  });
+
+  it("goes to the golden checkpoint that it was made from", async () => {
+    const { id, origin } = await box.create();
+    await box.sh(id, "echo gone > /srv/file");
+    await goBack(id, "checkpoint" in origin ? origin.checkpoint : "");
+    expect(await box.sh(id, "ls /srv")).toBe("");
+  });
+
+  it("does not go to a fork, whose memory is not kept", async () => {
+    const id = await startMarked("source");
+    const [clone] = await box.fork(id, { count: 1 });
+    const { id: ref = "", origin } = clone ?? {};
+    await setMark(ref, "clone");
+    await expect(
+      goBack(ref, origin !== undefined && "checkpoint" in origin ? origin.checkpoint : ""),
+    ).rejects.toMatchObject({
+      code: "failed_precondition",
+      message: expect.stringContaining("memory is gone"),
+    });
+    expect(await marksOf(ref)).toBe("clone clone");
+  });
+
+  it("refuses what is not of its lineage, and other states, and changes nothing", async () => {
+    const [id, other] = [await startMarked("mine"), await startMarked("other")];
+    const foreign = await take(other);
+    await expect(goBack(id, foreign.id)).rejects.toMatchObject({
+      code: "failed_precondition",
+      message: expect.stringContaining("not of its lineage"),
+    });
+    await expect(goBack(id, "nothing")).rejects.toMatchObject({ code: "not_found" });
+    expect(await marksOf(id)).toBe("mine mine");
+    const own = await take(id);
+    await box.node.sandboxes.stop(id, { graceMs: 1000 }, soon());
+    await expect(goBack(id, own.id)).rejects.toMatchObject({ code: "failed_precondition" });
+  });
+
+  it("fails before anything is lost, and after the record leaves it paused there", async () => {
+    const id = await startMarked("there");
+    const { id: checkpoint } = await take(id);
+    await setMark(id, "here");
+    await box.test.restart(undefined, "rollback.prepared=error");
+    await expect(goBack(id, checkpoint)).rejects.toThrow();
+    expect(await marksOf(id)).toBe("here here");
+    await box.test.restart(undefined, "resume.recorded=error");
+    await expect(goBack(id, checkpoint)).rejects.toThrow();
+    await box.test.restart();
+    expect((await box.node.sandboxes.get(id)).state).toMatchObject({ status: "paused", checkpoint });
+    await expect(box.node.checkpoints.delete(checkpoint, soon())).rejects.toMatchObject({
+      code: "failed_precondition",
+    });
+    await box.node.sandboxes.resume(id, soon());
+    expect(await marksOf(id)).toBe("there there");
+  });
+});
