@@ -9,7 +9,7 @@ import { doctorCommand } from "./commands/doctor.js";
 import { eventsCommand } from "./commands/events.js";
 import { execCommand } from "./commands/exec.js";
 import { fileCommand } from "./commands/files.js";
-import { forkCommand } from "./commands/fork.js";
+import { forkCommand, keepCommand } from "./commands/fork.js";
 import { imageCommand, imagesCommand, pullCommand, removeImageCommand } from "./commands/images.js";
 import { infoCommand, versionCommand } from "./commands/info.js";
 import { inspectCommand } from "./commands/inspect.js";
@@ -30,7 +30,7 @@ const groups: ReadonlyArray<readonly [string, ReadonlyArray<(cli: Cli) => Comman
   ["Files:", [copyCommand, fileCommand]],
   [
     "Time travel:",
-    [pauseCommand, resumeCommand, forkCommand, checkpointCommand, restoreCommand, commitCommand],
+    [pauseCommand, resumeCommand, forkCommand, keepCommand, checkpointCommand, restoreCommand, commitCommand],
   ],
   ["Stock:", [templateCommand, imageCommand, imagesCommand, (cli) => pullCommand(cli), removeImageCommand]],
   ["Node:", [statsCommand, eventsCommand, infoCommand, doctorCommand, versionCommand]],

@@ -176,6 +176,7 @@ export const shapes = {
     memoryBytes: count,
     clones: z.array(clone),
   }),
+  kept: z.strictObject({ sandbox, dropped: z.array(z.string()) }),
   committed: z.strictObject({ image: z.string(), digest: z.string(), layerBytes: count, durationMs: count }),
   checkpointCreated: z.strictObject({ checkpoint, durationMs: count }),
   checkpointDetails: checkpoint.extend({ manifest: z.json() }),

@@ -5,7 +5,7 @@
 import type { Checkpoint } from "../checkpoint/checkpoint.js";
 import type { Image } from "../image/image.js";
 import type { DomainError } from "../lib/errors.js";
-import type { Limits, Sandbox } from "../sandbox/sandbox.js";
+import type { Limits, Sandbox, SandboxId } from "../sandbox/sandbox.js";
 import type { SandboxStatus } from "../sandbox/state.js";
 import type { Template, TemplateSpec } from "../template/template.js";
 import type { Files } from "./files.js";
@@ -61,6 +61,17 @@ export type ForkResult =
   | { readonly ok: true; readonly sandbox: Sandbox }
   | { readonly ok: false; readonly error: DomainError };
 
+export interface KeepOptions {
+  /** Deletes the source as well, and gives its name to the clone. */
+  readonly replaceSource: boolean;
+}
+
+export interface Kept {
+  readonly sandbox: Sandbox;
+  /** Those that were deleted. */
+  readonly dropped: readonly SandboxId[];
+}
+
 export interface CommitOptions {
   readonly image: string;
   readonly replace: boolean;
@@ -81,6 +92,8 @@ export interface Sandboxes {
     readonly labels: Env;
   }): Promise<readonly Sandbox[]>;
   fork(ref: string, options: ForkOptions, signal: AbortSignal): AsyncIterable<ForkEvent>;
+  /** Deletes the other clones of the same fork. `failed_precondition` for what is no clone of one. */
+  keep(ref: string, options: KeepOptions, signal: AbortSignal): Promise<Kept>;
   pause(ref: string, signal: AbortSignal): Promise<{ sandbox: Sandbox; checkpoint: Checkpoint }>;
   resume(ref: string, signal: AbortSignal): Promise<Sandbox>;
   /**

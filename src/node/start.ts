@@ -28,6 +28,7 @@ import { raiseHostLimits } from "./host-limits.js";
 import { openImageVerbs } from "./images.js";
 import { readInfo } from "./info.js";
 import { installGuest } from "./install-guest.js";
+import { keepClone } from "./keep.js";
 import { streamLogs } from "./logs.js";
 import type { Node, Sandboxes } from "./node.js";
 import { nodePaths, type Paths } from "./paths.js";
@@ -181,6 +182,7 @@ function sandboxVerbs(deps: Deps): Sandboxes {
     get: async (ref) => store.sandboxes.find(ref),
     list: async (filter) => store.sandboxes.list(filter),
     fork: (ref, options, signal) => forkSandbox(deps, ref, options, signal),
+    keep: (ref, options, signal) => keepClone(deps, ref, options, signal),
     pause: (ref, signal) => pauseSandbox(deps, ref, signal),
     resume: (ref, signal) => resumeSandbox(deps, ref, signal),
     rollBack: (ref, options, signal) => rollBackSandbox(deps, ref, options, signal),

@@ -33,6 +33,23 @@ export function forkCommand(cli: Cli): Command {
     .action(cli.action(fork));
 }
 
+export function keepCommand(cli: Cli): Command {
+  return leaf("keep", "End a search: keep one clone of a fork and delete its other clones", [
+    "keep policy-3",
+    "keep policy-3 --replace-source",
+  ])
+    .argument("<clone>", "id, prefix or name of the clone to keep")
+    .option("--replace-source", "delete the source as well, and take over its name")
+    .action(
+      cli.action(async (session, clone: string, { replaceSource = false }: { replaceSource?: boolean }) => {
+        const { out, signal } = session;
+        const api = await session.api();
+        const { sandbox, dropped } = await api.sandboxes.keep({ sandbox: clone, replaceSource }, { signal });
+        await out.document("kept", { sandbox: sandboxView(sandbox), dropped }, (it) => it.dropped.join("\n"));
+      }),
+    );
+}
+
 /** The exit code is that of the first clone that failed; the others live. */
 async function fork(session: Session, source: string, options: ForkOptions): Promise<number> {
   const { out } = session;

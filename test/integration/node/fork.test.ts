@@ -215,3 +215,41 @@ describe("the checkpoint of a fork", () => {
     });
   });
 });
+
+describe("keep", () => {
+  it("deletes the other clones and leaves the source", async () => {
+    const { id: source } = await box.create({ name: "search" });
+    const clones = await box.fork(source, { count: 3 });
+    const others = await box.fork(source, { count: 1 });
+    const [winner, ...losers] = clones.map(({ id }) => id);
+    await box.node.sandboxes.pause(losers[0] ?? "", soon());
+    const kept = await box.node.sandboxes.keep(winner ?? "", { replaceSource: false }, soon());
+    expect(kept.sandbox.id).toBe(winner);
+    expect([...kept.dropped].sort()).toEqual([...losers].sort());
+    const left = (await running()).map(({ id }) => id).sort();
+    expect(left).toEqual([source, winner ?? "", ...others.map(({ id }) => id)].sort());
+  });
+
+  it("takes over the source's name, with its memory, and may be repeated", async () => {
+    const { id: source } = await box.create({ name: "search" });
+    await startCounter(source);
+    const [winner] = await box.fork(source, { count: 2 });
+    const ref = winner?.id ?? "";
+    const { sandbox, dropped } = await box.node.sandboxes.keep(ref, { replaceSource: true }, soon());
+    expect(sandbox).toMatchObject({ id: ref, name: "search" });
+    expect(dropped).toHaveLength(2);
+    await countsOn("search");
+    expect(await box.node.sandboxes.keep("search", { replaceSource: true }, soon())).toMatchObject({
+      sandbox: { name: "search" },
+      dropped: [],
+    });
+  });
+
+  it("refuses what is no clone", async () => {
+    const { id } = await box.create();
+    await expect(box.node.sandboxes.keep(id, { replaceSource: false }, soon())).rejects.toMatchObject({
+      code: "failed_precondition",
+      message: expect.stringContaining("no clone of a fork"),
+    });
+  });
+});

@@ -103,7 +103,7 @@ for n in range(3): threading.Thread(target=run, args=(n,)).start()`;
     await box.sh(
       ref,
       `until [ -s /srv/job/2 ]; do sleep 0.02; done; pkill -STOP -f '[s]topped-job'
-      until [ "$(${states})" = TTTT ]; do sleep 0.02; done`,
+      until [ "$(${states})" = "T T T T" ]; do sleep 0.02; done`,
     );
   },
   look: async (box, ref) => {
@@ -121,4 +121,4 @@ for n in range(3): threading.Thread(target=run, args=(n,)).start()`;
   },
 };
 
-const states = "cut -d' ' -f3 /proc/$(pgrep -of '[s]topped-job')/task/*/stat | tr -d '\\n'";
+const states = "echo $(cut -d' ' -f3 /proc/$(pgrep -of '[s]topped-job')/task/*/stat)";

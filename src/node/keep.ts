@@ -1,0 +1,52 @@
+/** Keeping one clone of a fork: the search is over, the others are dropped. */
+import { DomainError, isDomainError } from "../lib/errors.js";
+import { settleLimited } from "../lib/limit.js";
+import type { Sandbox, SandboxId } from "../sandbox/sandbox.js";
+import type { Deps } from "./deps.js";
+import type { KeepOptions, Kept } from "./node.js";
+import { deleteSandbox } from "./stop.js";
+
+/** The name goes first, then those that are dropped: a call that was cut off is finished by the same call. */
+export async function keepClone(
+  deps: Deps,
+  ref: string,
+  { replaceSource }: KeepOptions,
+  signal: AbortSignal,
+): Promise<Kept> {
+  const { store } = deps;
+  const { id, origin } = store.sandboxes.find(ref);
+  if (origin.kind !== "fork")
+    throw new DomainError("failed_precondition", `cannot keep sandbox ${id}: it is no clone of a fork`, {
+      hint: "`ramet inspect` tells what a sandbox was made from",
+    });
+  const source = replaceSource ? store.sandboxes.peek(origin.source) : undefined;
+  if (source?.name !== undefined) takeName(deps, source.id, id);
+  const dropped = store.sandboxes
+    .list()
+    .filter((other) => other.id !== id && (other.id === source?.id || isCloneOf(other, origin.checkpoint)))
+    .map((other) => other.id);
+  await settleLimited(dropped, deps.forkParallelism, (other) => drop(deps, other, signal), signal);
+  deps.record("sandbox.kept", { sandbox: id, attributes: { dropped: String(dropped.length) } });
+  return { sandbox: store.sandboxes.get(id), dropped };
+}
+
+function isCloneOf({ origin }: Sandbox, checkpoint: string): boolean {
+  return origin.kind === "fork" && origin.checkpoint === checkpoint;
+}
+
+function takeName({ store }: Deps, from: SandboxId, to: SandboxId): void {
+  store.transact((writer) => {
+    const { name, ...nameless } = writer.sandboxes.get(from);
+    if (name === undefined) return;
+    writer.sandboxes.update(from, () => nameless);
+    writer.sandboxes.update(to, (sandbox) => ({ ...sandbox, name }));
+  });
+}
+
+async function drop(deps: Deps, id: SandboxId, signal: AbortSignal): Promise<void> {
+  try {
+    await deleteSandbox(deps, id, { force: true }, signal);
+  } catch (thrown) {
+    if (!isDomainError(thrown, "not_found")) throw thrown;
+  }
+}
