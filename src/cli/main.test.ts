@@ -77,6 +77,34 @@ describe("the command line", () => {
   });
 });
 
+describe("restore --in-place", () => {
+  it("takes the sandbox back, and says what it cannot be given", async () => {
+    let asked: unknown[] = [];
+    const rollBack = async (...words: unknown[]) => {
+      asked = words.slice(0, 2);
+      return aSandbox();
+    };
+    const ramet = await serve({ sandboxes: { rollBack } });
+    const { stdout, exitCode } = await ramet(["restore", "before", "--in-place", "dev"]);
+    expect({ stdout, exitCode, asked }).toEqual({
+      stdout: `${aSandbox().id}\n`,
+      exitCode: 0,
+      asked: ["dev", { checkpoint: "before" }],
+    });
+    for (const words of [
+      ["--name", "new"],
+      ["-l", "a=b"],
+      ["-e", "A=b"],
+    ])
+      expect(await ramet(["restore", "before", "--in-place", "dev", ...words])).toMatchObject({
+        exitCode: 2,
+        stderr: expect.stringContaining("--in-place excludes"),
+      });
+    const elsewhere = ["--socket", "/nonexistent/agent.sock", "--timeout", "5s", "--json"];
+    expect((await runCli(["restore", "before", "--in-place", "dev", ...elsewhere])).exitCode).toBe(7);
+  });
+});
+
 describe("create and ps", () => {
   it("passes on what was asked for, and prints the id alone", async () => {
     let asked: CreateOptions | undefined;

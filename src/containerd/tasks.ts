@@ -139,7 +139,7 @@ const retryMs = 50;
 
 function queries(calls: Calls): Pick<Tasks, Query> {
   const get = (id: string, signal?: AbortSignal) =>
-    retry("deadline_exceeded", deadlines.dump, () =>
+    retry("deadline_exceeded", { forMs: deadlines.dump, signal }, () =>
       attempt(`look up task ${id}`, async () => {
         const task = taskOf(present((await calls.get({ containerId: id }, { signal })).process, "the task"));
         if (task.status === "unknown") throw new DomainError("deadline_exceeded", "its shim does not answer");
@@ -149,7 +149,7 @@ function queries(calls: Calls): Pick<Tasks, Query> {
 
   async function peek(id: string, signal?: AbortSignal): Promise<Task | undefined> {
     try {
-      return await retry("unavailable", clearingMs, () => get(id, signal));
+      return await retry("unavailable", { forMs: clearingMs, signal }, () => get(id, signal));
     } catch (thrown) {
       if (isDomainError(thrown, "not_found")) return undefined;
       throw thrown;
@@ -175,14 +175,20 @@ function queries(calls: Calls): Pick<Tasks, Query> {
   };
 }
 
-async function retry<T>(code: ErrorCode, forMs: number, work: () => Promise<T>): Promise<T> {
+interface Patience {
+  readonly forMs: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+async function retry<T>(code: ErrorCode, { forMs, signal }: Patience, work: () => Promise<T>): Promise<T> {
   const endAt = performance.now() + forMs;
   for (;;) {
     try {
       return await work();
     } catch (thrown) {
-      if (!isDomainError(thrown, code) || performance.now() >= endAt) throw thrown;
-      await delay(retryMs);
+      // The caller's own deadline has the same code.
+      if (!isDomainError(thrown, code) || signal?.aborted || performance.now() >= endAt) throw thrown;
+      await delay(retryMs, signal);
     }
   }
 }

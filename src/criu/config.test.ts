@@ -16,9 +16,9 @@ it("has one option a line, each explained, and ends with a newline", () => {
 });
 
 it("looks for watched files in the given places, then the usual ones, then everywhere", () => {
-  const text = criuConfig({ scanFirst: ["/work/repo", "/", "/tmp", "/odd name", "/a\nauto-dedup"] });
+  const text = criuConfig({ scanFirst: ["/srv/repo", "/", "/tmp", "/odd name", "/a\nauto-dedup"] });
   const places = [...text.matchAll(/^irmap-scan-path (.*)$/gm)].map(([, path]) => path);
-  expect(places.slice(0, 3)).toEqual(["/work/repo", "/tmp", "/home"]);
+  expect(places.slice(0, 3)).toEqual(["/srv/repo", "/tmp", "/home"]);
   expect(places.at(-1)).toBe("/.");
   expect(new Set(places).size).toBe(places.length);
   expect(text).not.toMatch(/odd|auto-dedup/);

@@ -4,7 +4,7 @@
  * would hang for good. Once it waits, the thread is taken out of the freezer for the instant that it needs to get
  * there, a few microseconds in which it runs no code of its own. Version 2 knows no such wait.
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { present } from "../lib/present.js";
@@ -32,8 +32,9 @@ async function isStopped(thread: string): Promise<boolean> {
   return (await present(readFile(`/proc/${thread}/wchan`, "utf8"))) === "do_signal_stop";
 }
 
-/** False while nobody seizes it. All at once: CRIU is to find the thread in its place. */
+/** False while nobody seizes it; true too for one that is gone. All at once: CRIU is to find it in its place. */
 function yieldOne(directory: string, thread: string): boolean {
+  if (!existsSync(`/proc/${thread}`)) return true;
   if (/^TracerPid:\t0$/m.test(status(thread))) return false;
   writeFileSync(join(dirname(directory), "tasks"), thread);
   try {

@@ -37,11 +37,11 @@ interface RestoreOptions extends NewSandboxOptions {
 }
 
 async function restore(session: Session, checkpoint: string, options: RestoreOptions): Promise<void> {
-  const { inPlace: ref, ...more } = options;
-  if (ref === undefined) return create(session, undefined, { ...more, checkpoint });
-  const excess = Object.entries(more).find(([, value]) => Object.keys(value ?? {}).length > 0);
-  if (excess !== undefined)
-    throw usage(`--in-place excludes --${excess[0]}`, "the sandbox keeps its name, labels and environment");
+  const { inPlace: ref, name, label, env } = options;
+  if (ref === undefined) return create(session, undefined, { ...options, checkpoint });
+  const given = Object.entries({ name, label, env }).find(([, value]) => value !== undefined);
+  if (given !== undefined)
+    throw usage(`--in-place excludes --${given[0]}`, "the sandbox keeps its name, labels and environment");
   const api = await session.api();
   const { out, signal } = session;
   const { sandbox, durationMs } = await api.sandboxes.rollBack({ sandbox: ref, checkpoint }, { signal });

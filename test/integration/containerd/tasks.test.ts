@@ -6,6 +6,7 @@ import type { Containerd } from "../../../src/containerd/client.js";
 import type { TaskEvent } from "../../../src/containerd/events.js";
 import { openArchive } from "../../../src/containerd/import.js";
 import { mappingLabelsOf, upperDirectory } from "../../../src/containerd/mounts.js";
+import { withDeadline } from "../../../src/lib/signal.js";
 import { connectForTest, emptyNamespace, endTask, testRuntime, until } from "../../support/containerd.js";
 import { testMapping, testSpec } from "../../support/oci-spec.js";
 import { makeSlowPrefix } from "../../support/slow-dump.js";
@@ -148,6 +149,8 @@ test("a task whose dump takes long is not taken for one that is gone", async () 
   await until("containerd lost sight of it", async () =>
     (await containerd.tasks.list()).some(({ status }) => status === "unknown"),
   );
+  const impatient = withDeadline("looking", 100, (signal) => containerd.tasks.get(id, signal));
+  await expect(impatient).rejects.toMatchObject({ code: "deadline_exceeded" });
   expect(await containerd.tasks.get(id)).toMatchObject({ id, pid });
   expect(await containerd.tasks.of(["nobody", id])).toMatchObject([{ id, pid }]);
   await dump;
