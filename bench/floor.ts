@@ -116,10 +116,14 @@ export async function openFloor(options: FloorOptions): Promise<Contestant & Asy
     },
     async [Symbol.asyncDispose]() {
       await remove(source);
+      for (const bundle of [source, other, ...clones]) await run("umount", [rootOf(bundle)]);
       await rm(directory, { recursive: true, force: true });
     },
   };
 }
+
+/** Each has a mount of its own: while it restores, runc mounts more into it, which others must not see. */
+const rootOf = ({ directory }: Bundle) => join(directory, "rootfs");
 
 async function prepareBundle(
   { directory, donorBundle }: FloorOptions,
@@ -142,9 +146,11 @@ async function prepareBundle(
   const guest = spec.mounts.find(({ destination }) => destination === "/.ramet");
   if (guest === undefined) throw new Error("the donor's spec has no guest directory");
   await link(join(guest.source, "guest"), join(bundle.guestDir, "guest"));
+  await mkdir(rootOf(bundle));
+  await run("mount", ["--bind", join(donorBundle, "rootfs"), rootOf(bundle)]);
   const own = {
     ...spec,
-    root: { ...spec.root, path: join(donorBundle, "rootfs") },
+    root: { ...spec.root, path: rootOf(bundle) },
     mounts: spec.mounts.map((mount) => (mount === guest ? { ...mount, source: bundle.guestDir } : mount)),
     linux: { ...spec.linux, cgroupsPath: `/ramet/bench-${id}` },
   };
