@@ -5,9 +5,8 @@ import type { ForkOptions, Node } from "../../src/node/node.js";
 import type { ExecInput, ExecOptions, ExitStatus } from "../../src/node/processes.js";
 import type { Sandbox } from "../../src/sandbox/sandbox.js";
 import type { TemplateSpec } from "../../src/template/template.js";
-import { testRuntime } from "./containerd.js";
 import { expectNoLeak, type Holder, type Holdings, holdingsOf } from "./leaks.js";
-import { startTestNode, type TestNode } from "./node.js";
+import { image, nodeNamespace, startTestNode, type TestNode } from "./node.js";
 
 export interface Box {
   readonly node: Node;
@@ -39,7 +38,7 @@ export interface Outcome {
   readonly status: ExitStatus | undefined;
 }
 
-export const image = "test";
+export { image } from "./node.js";
 export const soon = (): AbortSignal => AbortSignal.timeout(60_000);
 
 export async function* noInput(): AsyncGenerator<ExecInput> {}
@@ -53,7 +52,6 @@ export function openBox(name: string): Box {
   let before: Holdings;
   beforeAll(async () => {
     test = await startTestNode(name);
-    await drain(test.node.images.import(testRuntime().image, { name: image }, soon()));
     await box.buildTemplate({ name: "base" });
     before = await box.holdings();
   });
@@ -72,7 +70,7 @@ export function openBox(name: string): Box {
       return test;
     },
     get holder() {
-      return { namespace: `node-${name}`, dataDir: test.dataDir };
+      return { namespace: nodeNamespace, dataDir: test.dataDir };
     },
     holdings: () => holdingsOf(box.holder),
     expectNoLeak: (held) => expectNoLeak(box.holder, held),

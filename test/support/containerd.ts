@@ -1,6 +1,7 @@
 /** The private containerd that tests run against; `scripts/runtime exec` and `scripts/test` name it. */
 import { join } from "node:path";
 import { type Containerd, connectContainerd, type Nouns } from "../../src/containerd/client.js";
+import { labels } from "../../src/node/deps.js";
 
 export interface TestRuntime {
   /** Socket of the containerd. */
@@ -34,18 +35,22 @@ function required(name: string): string {
 }
 
 /** Connects in a namespace of the test's own and empties it first, whatever an earlier run left there. */
-export async function connectForTest(namespace: string): Promise<Containerd> {
+export async function connectForTest(namespace: string, keep: readonly string[] = []): Promise<Containerd> {
   const containerd = await connectContainerd({ address: testRuntime().address, namespace });
-  await emptyNamespace(containerd);
+  await emptyNamespace(containerd, keep);
   return containerd;
 }
 
-/** Removes every task, container, snapshot and image of the namespace. */
-export async function emptyNamespace(containerd: Containerd): Promise<void> {
-  for (const { id } of await containerd.tasks.list()) await endTask(containerd, id);
+/** Removes every task, container, snapshot and image of the namespace, but for images of these names. */
+export async function emptyNamespace(containerd: Containerd, keep: readonly string[] = []): Promise<void> {
+  const shims = await containerd.sharedShims.list(labels.shim);
+  for (const { id } of await containerd.tasks.list()) if (!shims.includes(id)) await endTask(containerd, id);
+  // Ended before those in it, a shim would run for ever.
+  for (const id of shims) await containerd.sharedShims.delete(id);
   for (const { id } of await containerd.containers.list([])) await containerd.containers.delete(id);
   for (const key of await leavesFirst(containerd)) await containerd.snapshots.remove(key);
-  for (const { name } of await containerd.images.records([])) await containerd.images.delete(name);
+  for (const { name } of await containerd.images.records([]))
+    if (!keep.includes(name)) await containerd.images.delete(name);
   for (const id of await containerd.leases.list([])) await containerd.leases.delete(id);
   await collectGarbage(containerd);
 }

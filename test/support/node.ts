@@ -1,8 +1,9 @@
-/** A node in this process, on the containerd that tests run against, in a namespace and directories of its own. */
-import { mkdirSync, rmSync } from "node:fs";
+/** A node in this process, on the containerd that tests run against, in directories of its own. */
+import { mkdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { fileSchema, resolveConfig } from "../../src/config/schema.js";
+import { openArchive } from "../../src/containerd/import.js";
 import { createLogger } from "../../src/lib/log.js";
 import type { Node } from "../../src/node/node.js";
 import { type StartedNode, startNode } from "../../src/node/start.js";
@@ -15,22 +16,27 @@ export interface TestNode extends AsyncDisposable {
   restart(between?: () => Promise<void>, failpoints?: string): Promise<void>;
 }
 
+/** Files of tests run one after another, and share what takes longest to make: the image. */
+export const nodeNamespace = "nodes";
+export const image = "test";
+
 const guestBinary = fileURLToPath(new URL("../../src/guest/build/guest", import.meta.url));
 
-/** `name` is a short word that no other test file uses. What an earlier run left under it is removed first. */
+/**
+ * `name` is a short word that no other test file uses. What earlier files left is removed first; the image `test`
+ * is there.
+ */
 export async function startTestNode(name: string): Promise<TestNode> {
   const runtime = testRuntime();
-  const namespace = `node-${name}`;
-  const dataDir = join(runtime.root, namespace);
-  const containerd = await connectForTest(namespace);
-  containerd.close();
+  const dataDir = join(runtime.root, `node-${name}`);
+  await emptyButForImage();
   rmSync(dataDir, { recursive: true, force: true });
   mkdirSync(dataDir, { recursive: true, mode: 0o711 });
   const file = fileSchema.parse({
     data_dir: dataDir,
     run_dir: join(dataDir, "run"),
     prefix: runtime.prefix,
-    containerd: { address: runtime.address, namespace, state_dir: runtime.state },
+    containerd: { address: runtime.address, namespace: nodeNamespace, state_dir: runtime.state },
   });
   const log = createLogger({ level: "warn" });
   const start = (failpoints = "") => {
@@ -50,9 +56,22 @@ export async function startTestNode(name: string): Promise<TestNode> {
     },
     async [Symbol.asyncDispose]() {
       await started[Symbol.asyncDispose]();
-      const emptied = await connectForTest(namespace);
-      emptied.close();
+      await emptyButForImage();
       rmSync(dataDir, { recursive: true, force: true });
     },
   };
+}
+
+async function emptyButForImage(): Promise<void> {
+  const containerd = await connectForTest(nodeNamespace, [image]);
+  try {
+    const { image: path } = testRuntime();
+    const { size, mtimeMs } = statSync(path);
+    const labels = { "ramet.test/archive": `${size}-${Math.trunc(mtimeMs)}` };
+    const [has] = await containerd.images.records([`name==${image}`]);
+    if (has?.labels["ramet.test/archive"] === labels["ramet.test/archive"]) return;
+    await containerd.importArchive({ archive: await openArchive(path), name: image, labels });
+  } finally {
+    containerd.close();
+  }
 }

@@ -14,7 +14,7 @@ const fromTemplate = (template: string) =>
 it("keeps the start command running in every sandbox, where it was when the template was ready", async () => {
   await box.buildTemplate({
     name: "counting",
-    startCommand: "n=0; while :; do n=$((n+1)); echo $n > /tmp/n; sleep 0.01; done",
+    startCommand: "n=0; while :; do n=$((n+1)); echo $n > /tmp/m; mv /tmp/m /tmp/n; sleep 0.01; done",
     readyCommand: "test $(cat /tmp/n) -ge 20",
   });
   const [one, two] = [await fromTemplate("counting"), await fromTemplate("counting")];

@@ -3,17 +3,13 @@ import { createHash, randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { ExecInput } from "../../../src/node/processes.js";
 import type { Sandbox } from "../../../src/sandbox/sandbox.js";
-import { testRuntime } from "../../support/containerd.js";
-import { startTestNode, type TestNode } from "../../support/node.js";
+import { image, startTestNode, type TestNode } from "../../support/node.js";
 import { noInput, options, outcome, soon } from "./start-sandbox.js";
 
 let test: TestNode;
 let sandbox: Sandbox;
 beforeAll(async () => {
   test = await startTestNode("streams");
-  let image = "";
-  for await (const progress of test.node.images.import(testRuntime().image, { name: "test" }, long()))
-    image = progress.image?.name ?? image;
   sandbox = await test.node.sandboxes.create(
     {
       source: {
