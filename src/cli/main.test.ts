@@ -61,6 +61,7 @@ describe("the command line", () => {
     [["create", "x", "--name", ""], "value is empty"],
     [["ps", "--timeout", "600h"], "too long"],
     [["cp", "a", "b"], "one side has to be in a sandbox"],
+    [["image", "import", "-"], "not read from standard input"],
     [["create"], "nothing to create from"],
     [["commit", "a1b2", "img", "--change", "EXPOSE 80"], "not understood"],
     [["ps", "--filter", "color=red"], "not understood"],

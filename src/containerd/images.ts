@@ -176,6 +176,8 @@ async function resolveTarget(
     );
   if (manifest.layers.length !== config.rootfs.diff_ids.length)
     throw new DomainError("invalid_argument", "the image's manifest and config disagree about its layers");
+  if (manifest.layers.length === 0)
+    throw new DomainError("invalid_argument", "the image has no layers: there are no files to start from");
   const sizeBytes = [target, manifest.config, ...manifest.layers].reduce((sum, { size }) => sum + size, 0);
   const { name, createdAt } = record;
   const image: Image = { name, digest: target.digest, sizeBytes, createdAt, config: imageConfigOf(config) };

@@ -210,7 +210,7 @@ async function adoptAll(
   const checked: Array<Named & { readonly image: Image }> = [];
   for (const it of named) {
     const { image, topSnapshot } = await images.inspect(it, signal);
-    if (topSnapshot !== "") await snapshots.stat(topSnapshot, signal);
+    await snapshots.stat(topSnapshot, signal);
     checked.push({ ...it, image });
   }
   const adopted: Image[] = [];

@@ -127,7 +127,8 @@ static bool passwd_user(const struct user_files *f, struct span who, struct user
         span_copy(fields[0], out->name, sizeof out->name);
         span_copy(fields[5], out->home, sizeof out->home);
         span_copy(fields[6], out->shell, sizeof out->shell);
-    } else if (numeric || who.n == 0) {
+    } else if (numeric || span_is(who, "root", 4)) {
+        // An image that is one program has no /etc/passwd; root is 0 there too.
         *out = (struct user){.uid = id};
     } else {
         return false;

@@ -14,6 +14,7 @@ import type { Sandbox } from "../sandbox/sandbox.js";
 import { type Deps, labels } from "./deps.js";
 import { removeTask } from "./end-container.js";
 import { checkpointFiles } from "./paths.js";
+import { startError } from "./start-error.js";
 
 type ContainerDeps = Pick<
   Deps,
@@ -56,12 +57,10 @@ export async function launch(
       : { restoreFrom: { imagesDirectory: join(checkpointDir, checkpointFiles.images), workDirectory } };
   undo.defer(() => removeTask(deps, sandbox.id));
   const pid = await deps.restores.run(async () => {
-    await containerd.tasks.create({
-      id: sandbox.id,
-      rootfs: mounts,
-      runc: deps.settings.runc,
-      runcRoot: deps.settings.runcRoot,
-      ...restoreFrom,
+    const { runc, runcRoot } = deps.settings;
+    const task = { id: sandbox.id, rootfs: mounts, runc, runcRoot, ...restoreFrom };
+    await containerd.tasks.create(task).catch((thrown: unknown) => {
+      throw startError(sandbox.spec.image, thrown);
     });
     return (await startTask(deps, sandbox, checkpointDir !== undefined)).pid;
   }, signal);

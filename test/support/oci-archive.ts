@@ -21,6 +21,8 @@ export interface LayoutOptions {
   readonly refName?: string;
   readonly diffId?: string;
   readonly config?: object;
+  /** None at all. */
+  readonly isEmpty?: boolean;
 }
 
 export const digestOf = (bytes: Buffer) => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
@@ -33,6 +35,7 @@ export async function ociLayout(options: LayoutOptions = {}): Promise<OciLayout>
     architecture = hostArchitecture(),
     refName,
     config = {},
+    isEmpty = false,
   } = options;
   const tar = await tarOf(new Map(Object.entries(content).map(([path, text]) => [path, Buffer.from(text)])));
   const layer = blob("application/vnd.oci.image.layer.v1.tar+gzip", gzipSync(tar));
@@ -42,13 +45,13 @@ export async function ociLayout(options: LayoutOptions = {}): Promise<OciLayout>
       architecture,
       os: "linux",
       config,
-      rootfs: { type: "layers", diff_ids: [options.diffId ?? digestOf(tar)] },
+      rootfs: { type: "layers", diff_ids: isEmpty ? [] : [options.diffId ?? digestOf(tar)] },
       history: [{ created_by: "test" }],
     }),
   );
   const manifest = blob(
     "application/vnd.oci.image.manifest.v1+json",
-    json({ schemaVersion: 2, config: configFile.descriptor, layers: [layer.descriptor] }),
+    json({ schemaVersion: 2, config: configFile.descriptor, layers: isEmpty ? [] : [layer.descriptor] }),
   );
   const annotations = refName === undefined ? {} : { "org.opencontainers.image.ref.name": refName };
   const index = { schemaVersion: 2, manifests: [{ ...manifest.descriptor, annotations }] };

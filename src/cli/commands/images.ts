@@ -36,6 +36,7 @@ function importCommand(cli: Cli): Command {
     .option("--name <name>", "name of the image (default: the one that the archive gives)")
     .action(
       cli.action(async (session, archive: string, { name = "" }: { name?: string }) => {
+        if (archive === "-") throw usage("an image is not read from standard input", "name a file");
         const { images } = await session.api();
         await showImport(session, images.import({ path: resolve(archive), name }, session.streamOptions));
       }),

@@ -70,6 +70,17 @@ test("takes the name from the archive and replaces an image of that name", async
   expect(await inventory(containerd)).toMatchObject({ images: [], blobs: [], snapshots: [], leases: [] });
 });
 
+test("refuses an image without layers", async () => {
+  const { files } = await ociLayout({ refName: "empty", isEmpty: true });
+  await expect(
+    containerd.importArchive({ archive: await archiveFile(await tarOf(files)) }),
+  ).rejects.toMatchObject({
+    code: "invalid_argument",
+    message: expect.stringContaining("no layers"),
+  });
+  expect(await inventory(containerd)).toMatchObject({ images: [], snapshots: [], leases: [] });
+});
+
 test("imports a compressed archive", async () => {
   const { files } = await ociLayout({ refName: "packed" });
   const archive = await archiveFile(gzipSync(await tarOf(files)));

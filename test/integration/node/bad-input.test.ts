@@ -3,6 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { drain, noInput, openBox, soon } from "../../support/box.js";
+import { ociLayout, tarOf } from "../../support/oci-archive.js";
 
 const box = openBox("input");
 
@@ -109,6 +110,36 @@ describe("an archive", () => {
     const path = join(box.test.dataDir, "nothing.tar");
     await expect(drain(box.node.images.import(path, {}, soon()))).rejects.toMatchObject({
       code: "not_found",
+    });
+  });
+});
+
+describe("an image", () => {
+  const importOf = async (content: Readonly<Record<string, string>>) => {
+    const path = join(box.test.dataDir, "made.tar");
+    await writeFile(path, await tarOf((await ociLayout({ content })).files));
+    await drain(box.node.images.import(path, { name: "made" }, soon()));
+  };
+
+  it.each(["proc", "dev", ".ramet"])("with a file at /%s cannot be started from", async (place) => {
+    await importOf({ [place]: "a file" });
+    await expect(box.createCold({ image: "made" })).rejects.toMatchObject({
+      code: "failed_precondition",
+      message: `cannot start from image made: its /${place} is no directory`,
+    });
+  });
+
+  it("without /etc/passwd has a root all the same", async () => {
+    await importOf({ "notes.txt": "a file" });
+    const sandbox = await box.createCold({ image: "made" });
+    const stats = await box.node.files.stat(
+      { sandbox: sandbox.id, path: "/notes.txt", user: "root" },
+      { follow: true },
+      soon(),
+    );
+    expect(stats).toMatchObject({ uid: 0 });
+    await expect(box.run(sandbox.id, ["/notes.txt"])).rejects.toMatchObject({
+      message: expect.stringContaining("/notes.txt"),
     });
   });
 });
