@@ -64,6 +64,7 @@ export function parseTemplateSpec(request: BuildTemplateRequest): TemplateSpec {
 export function templateToProto({
   template,
   memoryBytes,
+  slots,
 }: TemplateView): MessageInitShape<typeof TemplateSchema> {
   const { spec, state } = template;
   return {
@@ -82,6 +83,7 @@ export function templateToProto({
     checkpoint: state.status === "ready" ? state.checkpoint : "",
     memoryBytes: BigInt(memoryBytes),
     createdAt: timestampFromDate(template.createdAt),
+    slots: { ...slots, memoryBytes: BigInt(slots.memoryBytes), problem: slots.problem ?? "" },
   };
 }
 

@@ -20,8 +20,9 @@ export function createSandbox({ node }: ApiDeps): Pick<Handlers<typeof SandboxSe
   return {
     async create(request, { signal }) {
       const startedAt = performance.now();
-      const sandbox = await node.sandboxes.create(parseCreate(request), signal);
-      return { sandbox: sandboxToProto(sandbox), durationMs: Math.round(performance.now() - startedAt) };
+      const { isWarm: warm, ...sandbox } = await node.sandboxes.create(parseCreate(request), signal);
+      const durationMs = Math.round(performance.now() - startedAt);
+      return { sandbox: sandboxToProto(sandbox), durationMs, warm };
     },
   };
 }

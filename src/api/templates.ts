@@ -20,6 +20,9 @@ export function templates({ node }: ApiDeps): Handlers<typeof TemplateService> {
     async list() {
       return { templates: (await node.templates.list()).map(templateToProto) };
     },
+    async setSlots({ name, min, max }) {
+      return { template: templateToProto(await node.templates.setSlots(parseName(name), { min, max })) };
+    },
     async delete(request, { signal }) {
       await node.templates.delete(parseName(request.name), signal);
       return {};

@@ -111,7 +111,7 @@ describe("create and ps", () => {
     let asked: CreateOptions | undefined;
     const create = async (options: CreateOptions) => {
       asked = options;
-      return aSandbox();
+      return { ...aSandbox(), isWarm: true };
     };
     const ramet = await serve({ sandboxes: { create } });
     const words = [
@@ -141,6 +141,7 @@ describe("create and ps", () => {
       labels: { run: "42" },
       name: "n",
     });
+    expect(JSON.parse((await ramet([...words, "--json"])).stdout)).toMatchObject({ warm: true });
     parsed("created", (await ramet([...words, "--json"])).stdout);
   });
 
@@ -149,7 +150,7 @@ describe("create and ps", () => {
     let source: CreateOptions["source"] | undefined;
     const create = async (options: CreateOptions) => {
       source = options.source;
-      return aSandbox();
+      return { ...aSandbox(), isWarm: false };
     };
     const get = async (name: string) => (name === "img:1" ? anImage : missing());
     const ramet = await serve({ sandboxes: { create }, templates: { get: missing }, images: { get } });

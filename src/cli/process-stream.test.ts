@@ -157,7 +157,7 @@ describe("run", () => {
       sandboxes: {
         create: async () => {
           done.push("create");
-          return aSandbox();
+          return { ...aSandbox(), isWarm: false };
         },
         delete: async () => void done.push("delete"),
         stop: async () => {

@@ -59,6 +59,14 @@ const checkpoint = z.strictObject({
   dependents: z.array(z.string()),
 });
 
+const slots = z.strictObject({
+  min: count,
+  max: count,
+  ready: count,
+  memoryBytes: count,
+  problem: z.string().optional(),
+});
+
 const template = z.strictObject({
   name: z.string(),
   image: z.string(),
@@ -75,6 +83,7 @@ const template = z.strictObject({
   checkpoint: z.string().optional(),
   memoryBytes: count,
   createdAt: time,
+  slots,
 });
 
 const image = z.strictObject({
@@ -169,7 +178,7 @@ export const shapes = {
   file,
   stats,
   outcome,
-  created: z.strictObject({ sandbox, durationMs: count }),
+  created: z.strictObject({ sandbox, durationMs: count, warm: z.boolean() }),
   forked: z.strictObject({
     checkpoint: z.string(),
     freezeMs: z.number(),

@@ -13,7 +13,7 @@ import {
   SandboxStatus,
   type StatsResponse,
 } from "../gen/ramet/v1/sandbox_pb.js";
-import type { Template } from "../gen/ramet/v1/template_pb.js";
+import type { Slots, Template } from "../gen/ramet/v1/template_pb.js";
 import { type DomainError, errorCodes } from "../lib/errors.js";
 import { sandboxStatuses } from "../sandbox/state.js";
 import type { Shape } from "./shapes.js";
@@ -121,7 +121,13 @@ export function templateView(message: Template | undefined): Shape<"template"> {
     ...given({ reason: template.reason, checkpoint: template.checkpoint }),
     memoryBytes: Number(template.memoryBytes),
     createdAt: time(template.createdAt),
+    slots: slotsView(template.slots),
   };
+}
+
+function slotsView(message: Slots | undefined): Shape<"template">["slots"] {
+  const { min, max, ready, memoryBytes, problem } = sent(message, "slots");
+  return { min, max, ready, memoryBytes: Number(memoryBytes), ...given({ problem }) };
 }
 
 export function imageView(message: Image | undefined): Shape<"image"> {

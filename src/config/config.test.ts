@@ -1,5 +1,5 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { availableParallelism, tmpdir } from "node:os";
+import { availableParallelism, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { describeOptions, loadAgentConfig } from "./load.js";
@@ -34,6 +34,7 @@ describe("configuration", () => {
       restoreParallelism: 2 * availableParallelism(),
       sandboxesPerShim: 16,
       hostLimits: "raise",
+      slotMemoryBytes: Math.floor(totalmem() / 4),
       operationsWaitingMax: 100,
       ids: { base: 100_000, size: 65_536 },
       failpoints: "",
@@ -142,6 +143,7 @@ describe("listOptions", () => {
     expect(numbers).toEqual([
       "restore.parallelism",
       "shim.sandboxes",
+      "slots.memory_mib",
       "limits.operations_waiting_max",
       "user_namespace.base",
       "user_namespace.size",

@@ -2,7 +2,7 @@
  * Options of the agent. Each has a default, a key in the TOML file, an environment variable and a flag, all
  * named alike: `containerd.address`, RAMET_CONTAINERD_ADDRESS, --containerd-address.
  */
-import { availableParallelism } from "node:os";
+import { availableParallelism, totalmem } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
 import { type LogLevel, logLevels } from "../lib/log.js";
@@ -56,6 +56,16 @@ export const fileSchema = z.strictObject({
         .describe("Sandboxes that share a shim, at most: they end with it when it dies. 1: each its own."),
     })
     .prefault({}),
+  slots: z
+    .strictObject({
+      memory_mib: z
+        .int()
+        .min(0)
+        .max(1_000_000_000)
+        .optional()
+        .describe("Memory that warm slots may take, in MiB. Default: a quarter of the machine's."),
+    })
+    .prefault({}),
   limits: z
     .strictObject({
       operations_waiting_max: z
@@ -99,6 +109,7 @@ export interface AgentConfig {
   readonly containerd: { readonly address: string; readonly namespace: string; readonly stateDir: string };
   readonly restoreParallelism: number;
   readonly sandboxesPerShim: number;
+  readonly slotMemoryBytes: number;
   readonly operationsWaitingMax: number;
   readonly hostLimits: "raise" | "keep";
   readonly ids: { readonly base: number; readonly size: number };
@@ -110,7 +121,7 @@ export function resolveConfig(
   file: ConfigFile,
   { failpoints }: { readonly failpoints: string },
 ): AgentConfig {
-  const { containerd, restore, shim, limits, host, user_namespace: ids } = file;
+  const { containerd, restore, shim, slots, limits, host, user_namespace: ids } = file;
   const inRunDir = (name: string) => join(file.run_dir, name);
   return {
     dataDir: file.data_dir,
@@ -125,6 +136,7 @@ export function resolveConfig(
     },
     restoreParallelism: restore.parallelism ?? 2 * availableParallelism(),
     sandboxesPerShim: shim.sandboxes,
+    slotMemoryBytes: slots.memory_mib === undefined ? Math.floor(totalmem() / 4) : slots.memory_mib * 2 ** 20,
     operationsWaitingMax: limits.operations_waiting_max,
     hostLimits: host.limits,
     ids: { base: ids.base, size: ids.size },

@@ -94,4 +94,17 @@ describe("createLimiter", () => {
     await expect(failing).rejects.toThrow("x");
     expect(await limiter.run(async () => 2)).toBe(2);
   });
+
+  it("is idle once there is a place that nobody in line takes", async () => {
+    const limiter = createLimiter(1);
+    const done: string[] = [];
+    const tasks = ["a", "b"].map((name) => limiter.run(() => tick().then(() => void done.push(name))));
+    await limiter.idle(AbortSignal.timeout(5_000));
+    expect(done).toEqual(["a", "b"]);
+    await Promise.all(tasks);
+    const blocked = limiter.run(() => new Promise<void>((resolve) => setTimeout(resolve, 50)));
+    await expect(limiter.idle(AbortSignal.timeout(1))).rejects.toThrow();
+    await blocked;
+    await limiter.idle(AbortSignal.timeout(5_000));
+  });
 });

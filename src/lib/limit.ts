@@ -1,15 +1,19 @@
 /** Work in parallel, with a limit. */
+import { createBell } from "./bell.js";
 import { linkSignals } from "./signal.js";
 
 export interface Limiter {
   /** Runs `task` when fewer than the limit run; leaves the line with the signal's reason when it aborts. */
   run<T>(task: () => Promise<T>, signal?: AbortSignal): Promise<T>;
+  /** Waits until there is a free place and nobody in line. It may be gone again by the time that the caller runs. */
+  idle(signal: AbortSignal): Promise<void>;
 }
 
 /** First come, first served. The line is as long as its callers make it: they bound it. */
 export function createLimiter(limit: number): Limiter {
   let running = 0;
   const waiting = new Set<() => void>();
+  const left = createBell();
 
   function enter(signal?: AbortSignal): Promise<void> | undefined {
     signal?.throwIfAborted();
@@ -36,6 +40,7 @@ export function createLimiter(limit: number): Limiter {
     const [next] = waiting;
     if (next === undefined) {
       running--;
+      left.ring();
       return;
     }
     waiting.delete(next);
@@ -50,6 +55,10 @@ export function createLimiter(limit: number): Limiter {
       } finally {
         leave();
       }
+    },
+    async idle(signal) {
+      signal.throwIfAborted();
+      while (running >= limit) await left.rung(signal);
     },
   };
 }

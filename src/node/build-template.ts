@@ -9,7 +9,7 @@ import { openMergedStream } from "../lib/merged-stream.js";
 import { openScope } from "../lib/scope.js";
 import { waitUntil } from "../lib/signal.js";
 import type { Sandbox, SandboxId } from "../sandbox/sandbox.js";
-import type { Template, TemplateSpec } from "../template/template.js";
+import { noSlots, type Template, type TemplateSpec } from "../template/template.js";
 import { discardCheckpointFiles, finishCheckpointFiles, sealImages } from "./checkpoint-files.js";
 import { launch } from "./container.js";
 import { coldSpec } from "./create.js";
@@ -22,6 +22,7 @@ import type { TemplateProgress } from "./node.js";
 import { runReadyCommand, runStartCommand } from "./ready.js";
 import { reapUnused } from "./reap.js";
 import { journaled } from "./record.js";
+import type { Slots } from "./slots.js";
 import { unshiftOwners } from "./unshift.js";
 
 type Report = (progress: TemplateProgress) => void;
@@ -29,6 +30,7 @@ type Report = (progress: TemplateProgress) => void;
 /** Yields a message at each step, the template in the last. A build that fails leaves what was there before. */
 export async function* buildTemplate(
   deps: Deps,
+  slots: Pick<Slots, "tend">,
   spec: TemplateSpec,
   { replace }: { readonly replace: boolean },
   signal: AbortSignal,
@@ -36,7 +38,7 @@ export async function* buildTemplate(
   const stream = openMergedStream<TemplateProgress>(signal);
   const work = deps.queue.run(
     `template ${spec.name}`,
-    () => build(deps, { spec, replace, report: stream.push }, stream.signal),
+    () => build(deps, { spec, replace, report: stream.push }, stream.signal).finally(slots.tend),
     stream.signal,
   );
   try {
@@ -73,6 +75,7 @@ async function build(deps: Deps, { spec, replace, report }: Build, signal: Abort
       const golden = await takeGolden(deps, { id, checkpoint, spec, report }, signal);
       const template: Template = {
         spec,
+        slots: previous?.slots ?? noSlots,
         createdAt: deps.now(),
         state: { status: "ready", since: deps.now(), checkpoint },
       };
@@ -114,6 +117,7 @@ async function takeGolden(
     generation: 1,
     snapshotKey: sandboxLayer(id),
     createdAt,
+    isSlot: false,
     state: { status: "creating", since: createdAt },
   };
   undo.defer(() => deps.containerd.snapshots.remove(sandbox.snapshotKey));

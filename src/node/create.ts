@@ -5,13 +5,15 @@ import { openScope } from "../lib/scope.js";
 import { settleAll } from "../lib/settle.js";
 import type { Limits, Origin, Sandbox, SandboxId, SandboxSpec } from "../sandbox/sandbox.js";
 import { checkRestorable } from "./checkpoint-files.js";
+import { claimSlot } from "./claim-slot.js";
 import { launch } from "./container.js";
 import type { Deps } from "./deps.js";
 import { removeContainer } from "./end-container.js";
 import { giveIdentity } from "./identity.js";
 import { prepareSandboxLayer, sandboxLayer } from "./layer.js";
-import type { CreateOptions, Env } from "./node.js";
+import type { Created, CreateOptions, Env } from "./node.js";
 import { journaled, moveTo } from "./record.js";
+import type { Slots } from "./slots.js";
 
 /** Everything that decides what a new sandbox is; `checkpoint` is restored, its absence is a cold start. */
 export interface NewSandbox {
@@ -23,15 +25,20 @@ export interface NewSandbox {
   readonly generation: number;
   readonly parentSnapshot: string;
   readonly checkpoint?: string;
+  readonly isSlot: boolean;
 }
 
 export async function createSandbox(
   deps: Deps,
+  slots: Slots,
   options: CreateOptions,
   signal: AbortSignal,
-): Promise<Sandbox> {
+): Promise<Created> {
+  const claimed = await claimSlot(deps, slots, options, signal);
+  if (claimed !== undefined) return { ...claimed, isWarm: true };
   const planned = await planSandbox(deps, options, signal);
-  return deps.queue.run(planned.id, () => makeSandbox(deps, planned, signal), signal);
+  const made = await deps.queue.run(planned.id, () => makeSandbox(deps, planned, signal), signal);
+  return { ...made, isWarm: false };
 }
 
 /** Records, launches, identifies. A failure leaves neither record nor anything else. */
@@ -79,7 +86,8 @@ export async function makeSandbox(deps: Deps, planned: NewSandbox, signal: Abort
     await giveIdentity(deps, sandbox, signal);
     const running = moveTo(deps, sandbox.id, { status: "running", since: deps.now(), ...live });
     undo.move();
-    deps.record("sandbox.created", { sandbox: sandbox.id, attributes: { origin: sandbox.origin.kind } });
+    if (!sandbox.isSlot)
+      deps.record("sandbox.created", { sandbox: sandbox.id, attributes: { origin: sandbox.origin.kind } });
     failpoint("create.done");
     return running;
   });
@@ -93,7 +101,8 @@ async function verify(deps: Deps, { origin }: Sandbox, signal: AbortSignal): Pro
 
 async function planSandbox(deps: Deps, options: CreateOptions, signal: AbortSignal): Promise<NewSandbox> {
   const { source, name, labels, env } = options;
-  const common = { id: randomId() as SandboxId, labels, ...(name === undefined ? {} : { name }) };
+  const id = randomId() as SandboxId;
+  const common = { id, labels, isSlot: false, ...(name === undefined ? {} : { name }) };
   if (source.kind === "image") {
     const { image, topSnapshot } = await deps.containerd.images.resolve(source.image, signal);
     const spec = coldSpec(deps, { ...source, image: image.name, config: image.config, env });
@@ -105,22 +114,30 @@ async function planSandbox(deps: Deps, options: CreateOptions, signal: AbortSign
       parentSnapshot: topSnapshot,
     };
   }
-  const id =
-    source.kind === "template"
-      ? goldenOf(deps, source.template)
-      : deps.store.checkpoints.find(source.checkpoint).id;
-  const origin: Origin =
-    source.kind === "template"
-      ? { kind: "template", template: source.template, checkpoint: id }
-      : { kind: "checkpoint", checkpoint: id };
-  return { ...common, ...planRestore(deps, { checkpoint: id, env }), origin };
+  if (source.kind === "template")
+    return { ...common, ...planTemplate(deps, { template: source.template, env }) };
+  const { id: checkpoint } = deps.store.checkpoints.find(source.checkpoint);
+  return { ...common, ...planRestore(deps, { checkpoint, env }), origin: { kind: "checkpoint", checkpoint } };
+}
+
+type FromCheckpoint = Pick<NewSandbox, "spec" | "generation" | "parentSnapshot"> & {
+  readonly checkpoint: string;
+};
+
+/** The part of a plan that comes from a template that is ready. */
+export function planTemplate(
+  deps: Deps,
+  { template, env }: { readonly template: string; readonly env: Env },
+): FromCheckpoint & Pick<NewSandbox, "origin"> {
+  const checkpoint = goldenOf(deps, template);
+  return { ...planRestore(deps, { checkpoint, env }), origin: { kind: "template", template, checkpoint } };
 }
 
 /** The part of a plan that comes from a checkpoint, whose files are looked at when it is restored. */
 function planRestore(
   deps: Deps,
   { checkpoint: id, env }: { readonly checkpoint: string; readonly env: Env },
-): Pick<NewSandbox, "spec" | "generation" | "parentSnapshot" | "checkpoint"> {
+): FromCheckpoint {
   const checkpoint = deps.store.checkpoints.get(id);
   if (checkpoint.kind === "pause" || checkpoint.kind === "fork") {
     throw new DomainError(
@@ -143,7 +160,7 @@ function planRestore(
   };
 }
 
-function goldenOf({ store }: Pick<Deps, "store">, name: string): string {
+export function goldenOf({ store }: Pick<Deps, "store">, name: string): string {
   const { state } = store.templates.get(name);
   if (state.status === "ready") return state.checkpoint;
   const why = state.status === "failed" ? `its build failed: ${state.reason}` : "it is still being built";

@@ -9,6 +9,7 @@ export const failpoints = [
   "create.prepared",
   "create.started",
   "create.done",
+  "claim.thawed",
   "checkpoint.frozen",
   "checkpoint.dumped",
   "checkpoint.thawed",

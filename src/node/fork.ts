@@ -98,6 +98,7 @@ function planClone({ source, checkpoint, options }: Cloning, index: number): New
     spec: { ...checkpoint.spec, env: { ...checkpoint.spec.env, ...options.env } },
     origin: { kind: "fork", source, checkpoint: checkpoint.id },
     labels: options.labels,
+    isSlot: false,
     generation: checkpoint.generation + 1,
     parentSnapshot: checkpoint.snapshotKey,
     checkpoint: checkpoint.id,

@@ -7,7 +7,7 @@ import type { Image } from "../image/image.js";
 import type { DomainError } from "../lib/errors.js";
 import type { Limits, Sandbox, SandboxId } from "../sandbox/sandbox.js";
 import type { SandboxStatus } from "../sandbox/state.js";
-import type { Template, TemplateSpec } from "../template/template.js";
+import type { SlotTarget, Template, TemplateSpec } from "../template/template.js";
 import type { Files } from "./files.js";
 import type { Processes } from "./processes.js";
 
@@ -39,6 +39,11 @@ export interface CreateOptions {
   readonly name?: string;
   readonly labels: Env;
   readonly env: Env;
+}
+
+/** `isWarm`: it was a warm slot. Else it was restored or started for the call. */
+export interface Created extends Sandbox {
+  readonly isWarm: boolean;
 }
 
 export interface ForkOptions {
@@ -85,7 +90,7 @@ export interface CommitOptions {
 }
 
 export interface Sandboxes {
-  create(options: CreateOptions, signal: AbortSignal): Promise<Sandbox>;
+  create(options: CreateOptions, signal: AbortSignal): Promise<Created>;
   get(ref: string): Promise<Sandbox>;
   list(filter: {
     readonly statuses: readonly SandboxStatus[];
@@ -160,6 +165,14 @@ export interface TemplateProgress {
 export interface TemplateView {
   readonly template: Template;
   readonly memoryBytes: number;
+  readonly slots: SlotsView;
+}
+export interface SlotsView extends SlotTarget {
+  /** Slots that can be claimed now, and the memory that they hold. */
+  readonly ready: number;
+  readonly memoryBytes: number;
+  /** Why there are fewer than `min`, as far as it is known. */
+  readonly problem?: string;
 }
 export interface Templates {
   build(
@@ -169,6 +182,8 @@ export interface Templates {
   ): AsyncIterable<TemplateProgress>;
   get(name: string): Promise<TemplateView>;
   list(): Promise<readonly TemplateView[]>;
+  /** How many warm slots it keeps from now on; they come and go afterwards. `invalid_argument`: not 0 <= min <= max <= 1,000. */
+  setSlots(name: string, target: SlotTarget): Promise<TemplateView>;
   delete(name: string, signal: AbortSignal): Promise<void>;
 }
 

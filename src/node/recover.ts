@@ -20,7 +20,7 @@ const stepMs = 120_000;
 export async function recover(deps: Deps, signal: AbortSignal): Promise<void> {
   const { store, log } = deps;
   const recorded = {
-    sandboxes: store.sandboxes.list(),
+    sandboxes: store.sandboxes.list({ slots: "too" }),
     templates: store.templates.list(),
     checkpoints: store.checkpoints.list(),
     operations: store.operations.list(),

@@ -37,6 +37,7 @@ import { openProcesses } from "./process-operations.js";
 import { recover } from "./recover.js";
 import { rollBackSandbox } from "./roll-back.js";
 import { openShims } from "./shims.js";
+import { openSlots, type Slots } from "./slots.js";
 import { readStats } from "./stats.js";
 import { deleteSandbox, stopSandbox } from "./stop.js";
 import { openTemplateVerbs } from "./templates.js";
@@ -103,9 +104,11 @@ export async function startNode(
     watching.abort();
     await watch;
   });
+  const slots = scope.use(openSlots(deps, { budgetBytes: config.slotMemoryBytes }));
+  slots.tend();
   const owned = scope.move();
   return {
-    node: nodeOver(deps, { events, version, config }),
+    node: nodeOver(deps, { events, slots, version, config }),
     [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),
   };
 }
@@ -158,27 +161,28 @@ async function readSettings({ config, paths, guestBinary }: SettingsSource): Pro
 
 interface NodeParts {
   readonly events: ReturnType<typeof openEvents>;
+  readonly slots: Slots;
   readonly version: string;
   readonly config: AgentConfig;
 }
 
-function nodeOver(deps: Deps, { events, version, config }: NodeParts): Node {
+function nodeOver(deps: Deps, { events, slots, version, config }: NodeParts): Node {
   return {
-    sandboxes: sandboxVerbs(deps),
+    sandboxes: sandboxVerbs(deps, slots),
     processes: openProcesses(deps),
     files: openFiles(deps),
     checkpoints: openCheckpointVerbs(deps),
-    templates: openTemplateVerbs(deps),
+    templates: openTemplateVerbs(deps, slots),
     images: openImageVerbs(deps),
     events: (query, signal) => events.follow(query, signal),
     info: (signal) => readInfo({ ...deps, version, dataDir: config.dataDir }, signal),
   };
 }
 
-function sandboxVerbs(deps: Deps): Sandboxes {
+function sandboxVerbs(deps: Deps, slots: Slots): Sandboxes {
   const { store } = deps;
   return {
-    create: (options, signal) => createSandbox(deps, options, signal),
+    create: (options, signal) => createSandbox(deps, slots, options, signal),
     get: async (ref) => store.sandboxes.find(ref),
     list: async (filter) => store.sandboxes.list(filter),
     fork: (ref, options, signal) => forkSandbox(deps, ref, options, signal),

@@ -48,7 +48,7 @@ function hasEnded({ id }: LiveSandbox, cause?: unknown): unknown {
 type GroupStats = Omit<Stats, "readAt" | "layerBytes" | "guestRssBytes">;
 
 /** Reads the control groups that process `pid` of this machine is in, and its own memory. */
-async function readUsage(pid: number): Promise<GroupStats & Pick<Stats, "guestRssBytes">> {
+export async function readUsage(pid: number): Promise<GroupStats & Pick<Stats, "guestRssBytes">> {
   const [mountinfo, membershipText, status] = await Promise.all([
     readFile("/proc/self/mountinfo", "utf8"),
     readFile(`/proc/${pid}/cgroup`, "utf8"),

@@ -82,6 +82,8 @@ export async function checkTask(deps: Deps, id: SandboxId): Promise<void> {
       throw thrown;
     });
     if (task === undefined || task.status === "stopped") return noteEnd(deps, id, task?.exitStatus);
+    // A warm slot stands still until it is claimed.
+    if (sandbox.isSlot) return;
     if (task.status !== "paused" && !(await deps.freezer.isFrozen(id))) return;
     await thaw(deps, sandbox);
     await reopen(deps, sandbox);
@@ -91,8 +93,8 @@ export async function checkTask(deps: Deps, id: SandboxId): Promise<void> {
 async function noteEnd(deps: Deps, id: SandboxId, exitStatus: number | undefined): Promise<void> {
   deps.guests.remove(id, new DomainError("unavailable", `sandbox ${id} ended`));
   const exitCode = (await removeContainer(deps, id)) ?? exitStatus ?? 0;
-  moveTo(deps, id, { status: "stopped", since: deps.now(), exitCode });
-  deps.record("sandbox.stopped", { sandbox: id, attributes: { exitCode: String(exitCode) } });
+  const { isSlot } = moveTo(deps, id, { status: "stopped", since: deps.now(), exitCode });
+  if (!isSlot) deps.record("sandbox.stopped", { sandbox: id, attributes: { exitCode: String(exitCode) } });
 }
 
 export async function deleteSandbox(
@@ -144,7 +146,7 @@ export async function finishDelete(deps: Omit<Deps, "queue">, id: SandboxId): Pr
   });
   for (const { id: checkpoint } of memory)
     await rm(deps.paths.checkpoint(checkpoint), { recursive: true, force: true });
-  deps.record("sandbox.deleted", { sandbox: id });
+  if (!sandbox.isSlot) deps.record("sandbox.deleted", { sandbox: id });
   const { origin } = sandbox;
   if ("checkpoint" in origin) await reapUnused(deps, origin.checkpoint);
 }

@@ -17,7 +17,7 @@ export async function watchTasks(deps: Deps, signal: AbortSignal): Promise<void>
 /** What ended while nobody listened. */
 async function catchUp(deps: Deps, signal: AbortSignal): Promise<void> {
   await deps.shims.review(signal);
-  for (const { id } of deps.store.sandboxes.list({ statuses: ["running"] })) check(deps, id);
+  for (const { id } of deps.store.sandboxes.list({ statuses: ["running"], slots: "too" })) check(deps, id);
 }
 
 /** The task that holds a shim ends when the shim dies, and its sandboxes with it. Others are not ours. */

@@ -19,6 +19,8 @@ export interface Findings {
 /** Undefined when everything is as it should be. */
 export function planSandbox(sandbox: Sandbox, findings: Findings): Step | undefined {
   const { id, state } = sandbox;
+  // Nobody was told of it, and another is restored as fast as this one is looked at.
+  if (sandbox.isSlot) return { action: "rollBackCreate", id };
   if (findings.operations.has("delete")) return { action: "finishDelete", id };
   switch (state.status) {
     case "creating":

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Checkpoint } from "../checkpoint/checkpoint.js";
-import type { Template } from "../template/template.js";
+import { noSlots, type Template } from "../template/template.js";
 import type { Observed, ObservedTask } from "./observed.js";
 import type { Operation, OperationKind } from "./operation.js";
 import { planRecovery, type Recorded } from "./plan.js";
@@ -39,6 +39,7 @@ const sandbox = (name: string, state: SandboxState, over: Partial<Sandbox> = {})
   generation: 1,
   snapshotKey: `sandbox-${name}`,
   createdAt: now,
+  isSlot: false,
   state,
   ...over,
 });
@@ -57,6 +58,7 @@ const checkpoint = (name: string, over: Partial<Checkpoint> = {}): Checkpoint =>
 });
 const template = (name: string, state: Template["state"]): Template => ({
   spec: { name, image: "i", readyTimeoutMs: 1, env: {}, limits: {}, allowPrivilegeEscalation: false },
+  slots: noSlots,
   createdAt: now,
   state,
 });

@@ -59,5 +59,7 @@ export interface Sandbox {
   /** Checkpoint that its memory was last at: taken of it, or rolled back to. Default: its origin's. */
   readonly parent?: string;
   readonly createdAt: Date;
+  /** A warm slot: restored from its template, standing still, and nobody's until it is claimed. */
+  readonly isSlot: boolean;
   readonly state: SandboxState;
 }

@@ -32,6 +32,8 @@ export interface StoreWriter extends StoreReader {
 export interface Store extends StoreWriter, AsyncDisposable {
   /** All of `work` or nothing; nested calls join the outer one. `work` must not wait for anything. */
   transact<T>(work: (store: StoreWriter) => Synchronous<T>): T;
+  /** As `transact`, in one transaction with others that come at the same time: one wait for the disk for all. */
+  soon<T>(work: (store: StoreWriter) => Synchronous<T>): Promise<T>;
   close(): void;
 }
 
@@ -89,6 +91,7 @@ function storeOf(db: Database.Database): Store {
   };
   return {
     ...tables,
+    soon: openBatch(db, tables),
     transact: (work) => guarded("transaction", () => db.transaction(() => work(tables)).immediate()),
     close: () => {
       db.close();
@@ -97,4 +100,42 @@ function storeOf(db: Database.Database): Store {
       db.close();
     },
   };
+}
+
+/** Each work has a savepoint of its own: one that throws takes back nothing of the others'. */
+function openBatch(db: Database.Database, tables: StoreWriter): Store["soon"] {
+  type Work = (store: StoreWriter) => unknown;
+  interface Waiting {
+    readonly work: Work;
+    readonly resolve: (value: unknown) => void;
+    readonly reject: (thrown: unknown) => void;
+  }
+  let batch: Waiting[] = [];
+  const alone = db.transaction((work: Work) => work(tables));
+
+  function tried({ work, resolve, reject }: Waiting): () => void {
+    try {
+      const value = guarded("transaction", () => alone(work));
+      return () => resolve(value);
+    } catch (thrown) {
+      return () => reject(thrown);
+    }
+  }
+
+  function commit(): void {
+    const all = batch;
+    batch = [];
+    try {
+      const settle = guarded("transaction", () => db.transaction(() => all.map(tried)).immediate());
+      for (const tell of settle) tell();
+    } catch (thrown) {
+      for (const { reject } of all) reject(thrown);
+    }
+  }
+
+  return (work) =>
+    new Promise((resolve, reject) => {
+      batch.push({ work, resolve: resolve as (value: unknown) => void, reject });
+      if (batch.length === 1) setImmediate(commit);
+    });
 }

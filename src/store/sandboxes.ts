@@ -21,6 +21,8 @@ export interface SandboxFilter {
   readonly statuses?: readonly SandboxStatus[];
   /** All pairs must match. */
   readonly labels?: Readonly<Record<string, string>>;
+  /** Warm slots are left out unless asked for. */
+  readonly slots?: "only" | "too";
 }
 
 export interface SandboxReader {
@@ -28,8 +30,9 @@ export interface SandboxReader {
   get(id: SandboxId): Sandbox;
   /** Undefined when there is none. */
   peek(id: string): Sandbox | undefined;
-  /** By id, name, or unique beginning of an id. Throws `not_found` or `invalid_argument`. */
+  /** By id, name, or unique beginning of an id; no warm slots. Throws `not_found` or `invalid_argument`. */
   find(ref: string): Sandbox;
+  isNameTaken(name: string): boolean;
   /** Newest first. */
   list(filter?: SandboxFilter): Sandbox[];
 }
@@ -53,27 +56,28 @@ const rowSchema: z.ZodType<Sandbox> = z.strictObject({
   snapshotKey: z.string(),
   parent: z.string().exactOptional(),
   createdAt: dateSchema,
+  isSlot: z.int().transform(Boolean),
   state: jsonColumn(sandboxStateSchema),
 });
 const parse = (row: unknown) => parseRow("sandboxes", rowSchema, row);
 
 const columns = `id, name, spec, origin, labels, generation, snapshot_key AS snapshotKey, parent,
-  created_at AS createdAt, state`;
+  created_at AS createdAt, is_slot AS isSlot, state`;
 
 export function openSandboxes(db: Database): Sandboxes {
   const select = (where: string) => db.prepare<unknown[]>(`SELECT ${columns} FROM sandboxes ${where}`);
   const byId = select("WHERE id = ?");
   const byName = select("WHERE name = ?");
   // No id character sorts after "~", so this is every id that begins with the prefix.
-  const byPrefix = select("WHERE id >= @prefix AND id < @prefix || '~' LIMIT 2");
+  const byPrefix = select("WHERE id >= @prefix AND id < @prefix || '~' AND NOT is_slot LIMIT 2");
   const all = select("ORDER BY created_at DESC, rowid DESC");
   const insert = db.prepare(`INSERT INTO sandboxes
-    (id, name, spec, origin, labels, generation, snapshot_key, parent, created_at, state)
+    (id, name, spec, origin, labels, generation, snapshot_key, parent, created_at, is_slot, state)
     VALUES (@id, @name, @spec, @origin, @labels, @generation, @snapshotKey, @parent, @createdAt,
-      @state)`);
+      @isSlot, @state)`);
   const update = db.prepare(`UPDATE sandboxes SET name = @name, spec = @spec, origin = @origin,
     labels = @labels, generation = @generation, snapshot_key = @snapshotKey, parent = @parent,
-    created_at = @createdAt, state = @state WHERE id = @id`);
+    created_at = @createdAt, is_slot = @isSlot, state = @state WHERE id = @id`);
   const remove = db.prepare("DELETE FROM sandboxes WHERE id = ?");
 
   const one = (row: unknown) => (row === undefined ? undefined : parse(row));
@@ -95,10 +99,14 @@ export function openSandboxes(db: Database): Sandboxes {
     peek,
     find: (ref) =>
       findByRef("sandbox", "see `ramet ps -a`", ref, {
-        byId: peek,
+        byId: (id) => {
+          const found = peek(id);
+          return found?.isSlot ? undefined : found;
+        },
         byName: (name) => one(byName.get(name)),
         byPrefix: (prefix) => byPrefix.all({ prefix }).map(parse),
       }),
+    isNameTaken: (name) => byName.get(name) !== undefined,
     list: (filter = {}) => all.all().map(parse).filter(matcher(filter)),
     insert(sandbox) {
       guarded(`sandbox ${sandbox.name ?? sandbox.id}`, () => insert.run(bind(sandbox)));
@@ -110,9 +118,10 @@ export function openSandboxes(db: Database): Sandboxes {
   };
 }
 
-function matcher({ statuses = [], labels = {} }: SandboxFilter): (sandbox: Sandbox) => boolean {
+function matcher({ statuses = [], labels = {}, slots }: SandboxFilter): (sandbox: Sandbox) => boolean {
   const pairs = Object.entries(labels);
   return (sandbox) =>
+    (slots === "too" || sandbox.isSlot === (slots === "only")) &&
     (statuses.length === 0 || statuses.includes(sandbox.state.status)) &&
     pairs.every(([key, value]) => sandbox.labels[key] === value);
 }
@@ -128,6 +137,7 @@ function bind(sandbox: Sandbox) {
     snapshotKey: sandbox.snapshotKey,
     parent: orNull(sandbox.parent),
     createdAt: sandbox.createdAt.toISOString(),
+    isSlot: Number(sandbox.isSlot),
     state: JSON.stringify(sandbox.state),
   };
 }

@@ -7,7 +7,7 @@ import type { Checkpoint } from "../checkpoint/checkpoint.js";
 import { describeDependent } from "../checkpoint/checkpoint.js";
 import { parseSandboxId, type Sandbox, type SandboxSpec } from "../sandbox/sandbox.js";
 import type { SandboxState } from "../sandbox/state.js";
-import type { Template } from "../template/template.js";
+import { noSlots, type Template } from "../template/template.js";
 import { eventsMax } from "./events.js";
 import { migrate, readMigrations } from "./migrate.js";
 import { openStore, type Store } from "./open-store.js";
@@ -44,6 +44,7 @@ const sandbox = (name: string, over: Partial<Sandbox> = {}): Sandbox => ({
   generation: 0,
   snapshotKey: `sandbox-${name}`,
   createdAt: now,
+  isSlot: false,
   state: running,
   ...over,
 });
@@ -62,6 +63,7 @@ const checkpoint = (name: string, over: Partial<Checkpoint> = {}): Checkpoint =>
 });
 const template = (name: string, over: Partial<Template> = {}): Template => ({
   spec: { name, image: "i", readyTimeoutMs: 1, env: {}, limits: {}, allowPrivilegeEscalation: true },
+  slots: noSlots,
   createdAt: now,
   state: { status: "building", since: now },
   ...over,
@@ -150,6 +152,41 @@ describe("sandboxes", () => {
     store.sandboxes.delete(id("a"));
     store.sandboxes.delete(id("a"));
     expect(store.sandboxes.peek(id("a"))).toBeUndefined();
+  });
+});
+
+describe("soon", () => {
+  it("does what comes together in order, and takes back only what throws", async () => {
+    const results = await Promise.allSettled([
+      store.soon((tx) => tx.sandboxes.insert(sandbox("a"))),
+      store.soon((tx) => {
+        tx.sandboxes.insert(sandbox("b"));
+        throw new Error("no");
+      }),
+      store.soon((tx) => {
+        tx.sandboxes.insert(sandbox("c"));
+        return tx.sandboxes.list().length;
+      }),
+    ]);
+    expect(results.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
+    expect(results[2]).toMatchObject({ value: 2 });
+    expect(store.sandboxes.peek(id("b"))).toBeUndefined();
+  });
+});
+
+describe("warm slots", () => {
+  it("are not found and not listed but where they are asked for", () => {
+    store.sandboxes.insert(sandbox("a"));
+    const { name: _, ...slot } = sandbox("b", { isSlot: true });
+    store.sandboxes.insert(slot);
+    for (const ref of [slot.id, slot.id.slice(0, -1)])
+      expect(() => store.sandboxes.find(ref)).toThrow(/no sandbox/);
+    const ids = (slots?: "only" | "too") =>
+      store.sandboxes.list(slots === undefined ? {} : { slots }).map((it) => it.id);
+    expect(ids()).toEqual([id("a")]);
+    expect(ids("only")).toEqual([id("b")]);
+    expect(ids("too")).toHaveLength(2);
+    expect(store.sandboxes.get(slot.id)).toEqual(slot);
   });
 });
 

@@ -4,7 +4,7 @@ import { z } from "zod";
 import { DomainError } from "../lib/errors.js";
 import { quote } from "../lib/ids.js";
 import { dateSchema } from "../sandbox/schema.js";
-import { templateSpecSchema, templateStateSchema } from "../template/schema.js";
+import { slotTargetSchema, templateSpecSchema, templateStateSchema } from "../template/schema.js";
 import type { Template } from "../template/template.js";
 import { guarded } from "./errors.js";
 import { jsonColumn, parseRow } from "./rows.js";
@@ -26,20 +26,21 @@ export interface Templates extends TemplateReader {
 
 const rowSchema: z.ZodType<Template> = z.strictObject({
   spec: jsonColumn(templateSpecSchema),
+  slots: jsonColumn(slotTargetSchema),
   createdAt: dateSchema,
   state: jsonColumn(templateStateSchema),
 });
 const parse = (row: unknown) => parseRow("templates", rowSchema, row);
 
-const columns = "spec, created_at AS createdAt, state";
+const columns = "spec, slots, created_at AS createdAt, state";
 
 export function openTemplates(db: Database): Templates {
   const byName = db.prepare(`SELECT ${columns} FROM templates WHERE name = ?`);
   const all = db.prepare(`SELECT ${columns} FROM templates ORDER BY name`);
-  const insert = db.prepare(`INSERT INTO templates (name, spec, created_at, state)
-    VALUES (@name, @spec, @createdAt, @state)`);
-  const update = db.prepare(`UPDATE templates SET spec = @spec, created_at = @createdAt, state = @state
-    WHERE name = @name`);
+  const insert = db.prepare(`INSERT INTO templates (name, spec, slots, created_at, state)
+    VALUES (@name, @spec, @slots, @createdAt, @state)`);
+  const update = db.prepare(`UPDATE templates SET spec = @spec, slots = @slots, created_at = @createdAt,
+    state = @state WHERE name = @name`);
   const remove = db.prepare("DELETE FROM templates WHERE name = ?");
 
   const peek = (name: string) => {
@@ -75,6 +76,7 @@ function bind(template: Template) {
   return {
     name: template.spec.name,
     spec: JSON.stringify(template.spec),
+    slots: JSON.stringify(template.slots),
     createdAt: template.createdAt.toISOString(),
     state: JSON.stringify(template.state),
   };

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { isName } from "../lib/ids.js";
 import { dateSchema, envSchema, idSchema, limitsSchema } from "../sandbox/schema.js";
-import type { TemplateSpec, TemplateState } from "./template.js";
+import { type SlotTarget, slotsMax, type TemplateSpec, type TemplateState } from "./template.js";
 
 export const templateSpecSchema: z.ZodType<TemplateSpec> = z.strictObject({
   name: z.string().refine(isName, "not a name"),
@@ -16,6 +16,9 @@ export const templateSpecSchema: z.ZodType<TemplateSpec> = z.strictObject({
   limits: limitsSchema,
   allowPrivilegeEscalation: z.boolean(),
 });
+
+const slotCount = z.int().min(0).max(slotsMax);
+export const slotTargetSchema: z.ZodType<SlotTarget> = z.strictObject({ min: slotCount, max: slotCount });
 
 const since = dateSchema;
 

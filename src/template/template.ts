@@ -23,8 +23,18 @@ export type TemplateState =
   | { readonly status: "ready"; readonly since: Date; readonly checkpoint: string }
   | { readonly status: "failed"; readonly since: Date; readonly reason: string };
 
+/** How many warm slots a template keeps: `min` before anything else, up to `max` where memory allows. */
+export interface SlotTarget {
+  readonly min: number;
+  readonly max: number;
+}
+
+export const noSlots: SlotTarget = { min: 0, max: 0 };
+export const slotsMax = 1000;
+
 export interface Template {
   readonly spec: TemplateSpec;
+  readonly slots: SlotTarget;
   readonly createdAt: Date;
   readonly state: TemplateState;
 }

@@ -60,8 +60,10 @@ const operations: ReadonlyArray<{
   readonly name: string;
   readonly points: readonly FailpointName[];
   readonly run: () => Promise<unknown>;
-  /** Before the victim is looked at. */
+  /** Before the agent that is killed is started. */
   readonly before?: () => Promise<unknown>;
+  /** Once the next agent has started. */
+  readonly after?: () => Promise<unknown>;
   readonly victim: (point: FailpointName) => SandboxStatus | "gone";
   readonly others?: (point: FailpointName) => number;
 }> = [
@@ -71,6 +73,17 @@ const operations: ReadonlyArray<{
     run: () => api.sandboxes.create({ source: { case: "template", value: "base" } }),
     victim: () => RUNNING,
     others: (point) => (point === "create.done" ? 1 : 0),
+  },
+  {
+    name: "claim of a warm slot",
+    points: ["claim.thawed"],
+    before: () => slots(1),
+    run: async () => {
+      await slots(1);
+      return api.sandboxes.create({ source: { case: "template", value: "base" } });
+    },
+    after: () => slots(0),
+    victim: () => RUNNING,
   },
   {
     name: "checkpoint",
@@ -138,7 +151,7 @@ it("has a test for every failpoint", () => {
 
 describe.each(operations)(
   "killed in the middle of $name",
-  ({ points, run, before, victim: expected, others }) => {
+  ({ points, run, before, after, victim: expected, others }) => {
     it.each(points)("at %s, the next start puts everything right", async (point) => {
       await before?.();
       const reached = before === undefined ? await count() : 0;
@@ -148,6 +161,7 @@ describe.each(operations)(
       expect(await agent.ended()).toBe("SIGKILL");
 
       api = await agent.start();
+      await after?.();
       const wanted = expected(point);
       const { sandboxes } = await api.sandboxes.list({});
       expect(sandboxes.filter(({ id }) => id !== victim)).toHaveLength(others?.(point) ?? 0);
@@ -200,6 +214,16 @@ async function expectNothingLeft(): Promise<void> {
   expect(readdirSync(join(agent.dataDir, "sandboxes")).sort()).toEqual([...live].sort());
   const whole = checkpoints.filter(({ kind }) => kind !== "fork").map(({ id }) => id);
   expect(readdirSync(join(agent.dataDir, "checkpoints")).sort()).toEqual(whole.sort());
+}
+
+/** Asks for so many, and waits until they are there, or gone. */
+async function slots(wanted: number): Promise<void> {
+  const asked = { name: "base", min: wanted, max: wanted };
+  await expect
+    .poll(async () => (await api.templates.setSlots(asked)).template?.slots?.ready, { timeout: 10_000 })
+    .toBe(wanted);
+  const others = async () => (await holdings(agent.namespace)).containers.filter((id) => id !== victim);
+  await expect.poll(others, { timeout: 10_000 }).toHaveLength(wanted);
 }
 
 async function count(): Promise<number> {

@@ -60,6 +60,7 @@ export function aSandbox(fields: Partial<Sandbox> = {}): Sandbox {
     generation: 1,
     snapshotKey: "s1",
     createdAt,
+    isSlot: false,
     state: { status: "running", since: createdAt, pid: 4242, pidStart: "99" },
     ...fields,
   };

@@ -45,13 +45,14 @@ async function restore(session: Session, checkpoint: string, options: RestoreOpt
   const api = await session.api();
   const { out, signal } = session;
   const { sandbox, durationMs } = await api.sandboxes.rollBack({ sandbox: ref, checkpoint }, { signal });
-  await out.document("created", { sandbox: sandboxView(sandbox), durationMs }, (it) => it.sandbox.id);
+  const document = { sandbox: sandboxView(sandbox), durationMs, warm: false };
+  await out.document("created", document, (it) => it.sandbox.id);
 }
 
 async function create(session: Session, name: string | undefined, options: NewSandboxOptions): Promise<void> {
   const api = await session.api();
   const { out, signal } = session;
   const request = await createInit(api, name, options, signal);
-  const { sandbox, durationMs } = await api.sandboxes.create(request, { signal });
-  await out.document("created", { sandbox: sandboxView(sandbox), durationMs }, (it) => it.sandbox.id);
+  const { sandbox, durationMs, warm } = await api.sandboxes.create(request, { signal });
+  await out.document("created", { sandbox: sandboxView(sandbox), durationMs, warm }, (it) => it.sandbox.id);
 }

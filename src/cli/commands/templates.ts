@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import type { BuildTemplateResponse } from "../../gen/ramet/v1/template_pb.js";
-import { collectPairs, parseDuration } from "../arguments.js";
+import { collectPairs, parseDuration, parseWhole } from "../arguments.js";
 import { type LimitOptions, limitsInit, withLimitOptions } from "../create-request.js";
 import { forEachRef } from "../each.js";
 import { formatAge, formatBytes } from "../format.js";
@@ -12,6 +12,7 @@ export function templateCommand(cli: Cli): Command {
     buildCommand(cli),
     listCommand(cli),
     inspectCommand(cli),
+    slotsCommand(cli),
     removeCommand(cli),
   ]);
 }
@@ -85,13 +86,14 @@ function listCommand(cli: Cli): Command {
     .action(
       cli.action(async ({ api, out, signal }) => {
         const { templates } = await (await api()).templates.list({}, { signal });
-        const head = ["NAME", "STATUS", "IMAGE", "MEMORY", "CREATED"];
+        const head = ["NAME", "STATUS", "IMAGE", "MEMORY", "SLOTS", "CREATED"];
         await out.document("template", templates.map(templateView), (views) => {
-          const rows = views.map(({ name, status, image, memoryBytes, createdAt }) => [
+          const rows = views.map(({ name, status, image, memoryBytes, slots, createdAt }) => [
             name,
             status,
             image,
             formatBytes(memoryBytes),
+            formatSlots(slots),
             formatAge(new Date(createdAt), new Date()),
           ]);
           return out.table(head, rows);
@@ -109,6 +111,37 @@ function inspectCommand(cli: Cli): Command {
         await out.inspection("template", templateView(template));
       }),
     );
+}
+
+function slotsCommand(cli: Cli): Command {
+  return leaf(
+    "slots",
+    "Keep sandboxes of a template restored ahead of time, so that a create need not wait",
+    ["template slots python --min 2 --max 8", "template slots python --min 0"],
+  )
+    .argument("<template>", "name of the template")
+    .requiredOption("--min <count>", "slots to keep before any template gets more, 0 to 1000", parseWhole)
+    .option("--max <count>", "slots to keep where memory allows, up to 1000 (default: as --min)", parseWhole)
+    .action(
+      cli.action(async ({ api, out, signal }, name: string, { min, max = min }: SlotOptions) => {
+        const { template } = await (await api()).templates.setSlots({ name, min, max }, { signal });
+        await out.document(
+          "template",
+          templateView(template),
+          (it) => `${it.name}  ${formatSlots(it.slots)}`,
+        );
+      }),
+    );
+}
+
+interface SlotOptions {
+  readonly min: number;
+  readonly max?: number;
+}
+
+/** Ready of wanted, e.g. `2 of 2-8`. */
+function formatSlots({ min, max, ready }: { min: number; max: number; ready: number }): string {
+  return max === 0 ? "-" : `${ready} of ${min === max ? max : `${min}-${max}`}`;
 }
 
 function removeCommand(cli: Cli): Command {

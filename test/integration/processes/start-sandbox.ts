@@ -41,6 +41,7 @@ export async function startSandbox(): Promise<TestSandbox> {
     generation: 1,
     snapshotKey: "none",
     createdAt: new Date(0),
+    isSlot: false,
     state: { status: "running", since: new Date(0), pid: 1, pidStart: "" },
   };
   const log = createLogger({ level: "error" });

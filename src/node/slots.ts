@@ -1,0 +1,128 @@
+/**
+ * Warm slots: sandboxes restored from templates ahead of time, standing still in the freezer, that nobody owns yet.
+ * They are made one at a time, and only while no restore waits that somebody asked for. A start of the agent ends
+ * those of the one before.
+ */
+import { toDomainError } from "../lib/errors.js";
+import type { Template } from "../template/template.js";
+import type { Deps } from "./deps.js";
+import type { SlotsView } from "./node.js";
+import { type PlannedTemplate, planSlots } from "./slot-plan.js";
+import { openSlotPool, type SlotPool } from "./slot-pool.js";
+
+export interface Slots extends Pick<SlotPool, "take" | "end">, AsyncDisposable {
+  /** Something has changed: looks whether slots are to be made or ended. */
+  tend(): void;
+  view(template: Template): SlotsView;
+}
+
+/** How often slots are looked at without a reason, for those that have died or grown. */
+const lookMs = 10_000;
+/** What a slot takes beside the memory that is read in: page tables, its guest, the kernel's part. */
+const overheadBytes = 4 * 1024 * 1024;
+
+export function openSlots(deps: Deps, { budgetBytes }: { readonly budgetBytes: number }): Slots {
+  const pool = openSlotPool(deps);
+  const closing = new AbortController();
+  const troubles = openTroubles(tend);
+  let starved: readonly string[] = [];
+  let isAsked = false;
+  let working: Promise<void> | undefined;
+
+  function tend(): void {
+    isAsked = true;
+    if (closing.signal.aborted) return;
+    working ??= work()
+      .catch((err: unknown) => {
+        if (!closing.signal.aborted) deps.log.error({ err }, "warm slots cannot be kept");
+      })
+      .finally(() => {
+        working = undefined;
+        if (isAsked) tend();
+      });
+  }
+
+  async function work(): Promise<void> {
+    while (isAsked && !closing.signal.aborted) {
+      isAsked = false;
+      const ready = await pool.review();
+      const templates = deps.store.templates
+        .list()
+        .map((template) => planned(deps, template, pool, troubles.isHeldBack(template.spec.name)));
+      const plan = planSlots(templates, ready, budgetBytes);
+      starved = plan.starved;
+      for (const id of plan.end) await pool.end(id);
+      if (plan.make === undefined) continue;
+      await deps.restores.idle(closing.signal);
+      await tryMake(plan.make);
+      isAsked = true;
+    }
+  }
+
+  async function tryMake(template: string): Promise<void> {
+    try {
+      await pool.make(template, closing.signal);
+      troubles.over(template);
+    } catch (err) {
+      if (closing.signal.aborted) return;
+      deps.log.warn({ err, template }, "a warm slot cannot be made");
+      troubles.note(template, toDomainError(err).message);
+    }
+  }
+
+  const looking = setInterval(tend, lookMs).unref();
+  return {
+    take: pool.take,
+    end: pool.end,
+    tend,
+    view({ spec: { name }, slots, state }) {
+      const checkpoint = state.status === "ready" ? state.checkpoint : undefined;
+      const own = pool.ready().filter((slot) => slot.checkpoint === checkpoint);
+      const memoryBytes = own.reduce((sum, { bytes }) => sum + bytes, 0);
+      const noRoom = starved.includes(name) ? "the memory for slots is used up" : undefined;
+      const problem = noRoom ?? troubles.messageOf(name);
+      return { ...slots, ready: own.length, memoryBytes, ...(problem === undefined ? {} : { problem }) };
+    },
+    async [Symbol.asyncDispose]() {
+      clearInterval(looking);
+      troubles.forget();
+      closing.abort();
+      await working;
+    },
+  };
+}
+
+function planned(
+  { store }: Pick<Deps, "store">,
+  { spec: { name }, state, slots: target }: Template,
+  { sizeOf }: Pick<SlotPool, "sizeOf">,
+  isHeldBack: boolean,
+): PlannedTemplate {
+  const golden = state.status === "ready" ? store.checkpoints.peek(state.checkpoint) : undefined;
+  const estimateBytes = sizeOf(golden?.id ?? "") ?? (golden?.memoryBytes ?? 0) + overheadBytes;
+  return { name, checkpoint: golden?.id, target, estimateBytes, isHeldBack };
+}
+
+const heldBackMs = { first: 5_000, most: 300_000 } as const;
+
+/** Templates whose slots could not be made: each is left alone for a while, for longer from time to time. */
+function openTroubles(isOver: () => void) {
+  const troubles = new Map<string, { message: string; pauseMs: number; timer?: NodeJS.Timeout }>();
+  return {
+    note(template: string, message: string): void {
+      const last = troubles.get(template)?.pauseMs;
+      const pauseMs = last === undefined ? heldBackMs.first : Math.min(2 * last, heldBackMs.most);
+      const timer = setTimeout(() => {
+        troubles.set(template, { message, pauseMs });
+        isOver();
+      }, pauseMs).unref();
+      troubles.set(template, { message, pauseMs, timer });
+    },
+    over: (template: string) => void troubles.delete(template),
+    isHeldBack: (template: string) => troubles.get(template)?.timer !== undefined,
+    messageOf: (template: string) => troubles.get(template)?.message,
+    forget(): void {
+      for (const { timer } of troubles.values()) clearTimeout(timer);
+    },
+  };
+}
