@@ -28,7 +28,7 @@ export function parseDuration(text: string): number {
       "for example 500ms, 10s or 2m; a bare number is seconds",
     );
   const ms = Math.round(Number(match[1]) * unit);
-  if (ms > durationMsMax) throw invalid(`duration "${text}" is too long`, "at most 596h; 0 means no limit");
+  if (ms > durationMsMax) throw invalid(`duration "${text}" is too long`, "at most 596h");
   return ms;
 }
 

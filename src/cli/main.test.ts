@@ -65,6 +65,7 @@ describe("the command line", () => {
     [["create"], "nothing to create from"],
     [["commit", "a1b2", "img", "--change", "EXPOSE 80"], "not understood"],
     [["ps", "--filter", "color=red"], "not understood"],
+    [["ps", "-f", "label=k=a", "-f", "label=k=b"], "no sandbox has both"],
   ])("%j is a usage error", async (words, said) => {
     const ramet = await serve({});
     const { exitCode, stderr } = await ramet(words);
@@ -107,6 +108,11 @@ describe("restore --in-place", () => {
 });
 
 describe("create and ps", () => {
+  it("filters by what no label may be called, instead of by nothing", async () => {
+    const ramet = await serve({ sandboxes: { list: async () => [aSandbox()] } });
+    expect(await ramet(["ps", "-q", "-f", "label=__proto__=x"])).toMatchObject({ exitCode: 2, stdout: "" });
+  });
+
   it("passes on what was asked for, and prints the id alone", async () => {
     let asked: CreateOptions | undefined;
     const create = async (options: CreateOptions) => {

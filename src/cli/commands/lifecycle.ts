@@ -52,7 +52,7 @@ export function stopCommand(cli: Cli): Command {
     .argument("<sandbox...>", sandboxes)
     .option(
       "-t, --time <duration>",
-      "how long SIGTERM has; a bare number is seconds (default: 10s, at most 60s)",
+      "how long SIGTERM has; a bare number is seconds (default: 10s, at most 60s; 0: at once)",
       parseDuration,
     )
     .action(

@@ -62,16 +62,25 @@ interface Filters {
 }
 
 export function parseFilters(filters: readonly string[]): Filters {
-  const parsed: Filters = { statuses: [], labels: {}, names: [] };
+  const labels = new Map<string, string>();
+  const parsed: Omit<Filters, "labels"> = { statuses: [], names: [] };
   for (const text of filters) {
     const [key, ...rest] = text.split("=");
     const value = rest.join("=");
     if (key === "status") parsed.statuses.push(statusOf(value));
     else if (key === "name") parsed.names.push(value);
-    else if (key === "label" && rest.length >= 2) parsed.labels[rest[0] ?? ""] = rest.slice(1).join("=");
+    else if (key === "label" && rest.length >= 2) addLabel(labels, rest[0] ?? "", rest.slice(1).join("="));
     else throw usage(`filter "${text}" is not understood`, "status=…, label=KEY=VALUE or name=PART");
   }
-  return parsed;
+  // Not by assignment, which a name like __proto__ would turn into no filter at all.
+  return { ...parsed, labels: Object.fromEntries(labels) };
+}
+
+function addLabel(labels: Map<string, string>, name: string, value: string): void {
+  const other = labels.get(name);
+  if (other !== undefined && other !== value)
+    throw usage(`no sandbox has both ${name}=${other} and ${name}=${value}`, "all labels have to match");
+  labels.set(name, value);
 }
 
 function statusOf(word: string): SandboxStatus {
