@@ -44,12 +44,7 @@ async function pause(deps: Deps, id: SandboxId, signal: AbortSignal): Promise<Pa
     moveTo(deps, id, { status: "pausing", since: deps.now(), pid, pidStart });
     undo.defer(() => moveTo(deps, id, { status: "running", since: sandbox.state.since, pid, pidStart }));
     deps.failpoint("pause.recorded");
-    const { freezeMs } = await dump(
-      deps,
-      sandbox,
-      { checkpoint, copyLayer: false, stayFrozen: true },
-      signal,
-    );
+    const { freezeMs } = await dump(deps, sandbox, { checkpoint, stayFrozen: true }, signal);
     undo.defer(() => reopen(deps, sandbox));
     undo.defer(() => thaw(deps, sandbox));
     undo.defer(() => discardCheckpointFiles(deps, checkpoint));
@@ -142,13 +137,16 @@ export async function completeResume(
     checkpoint,
   }: { readonly pid: number; readonly pidStart: string; readonly checkpoint: string },
 ): Promise<Sandbox> {
-  await giveIdentity(deps, sandbox, AbortSignal.timeout(30_000));
+  // Read inside, it tells a program that time has passed without it, or that it has been here before.
+  const generation = sandbox.generation + 1;
+  await giveIdentity(deps, { ...sandbox, generation }, AbortSignal.timeout(30_000));
   // One that was rolled back to is there for others too.
   const isOwn = deps.store.checkpoints.get(checkpoint).kind === "pause";
   const running = deps.store.transact((store) => {
     const next = { status: "running", since: deps.now(), pid, pidStart } as const;
     const moved = store.sandboxes.update(sandbox.id, (current) => ({
       ...current,
+      generation,
       state: transition(current.state, next),
     }));
     if (isOwn) store.checkpoints.delete(checkpoint);

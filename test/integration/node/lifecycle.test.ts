@@ -55,7 +55,10 @@ describe("all of them in one sandbox", () => {
     for (let round = 0; round < 5; round++) {
       const { checkpoint } = await box.node.sandboxes.pause(id, soon());
       expect(checkpoint.memoryBytes).toBeGreaterThan(12 << 20);
-      await box.node.sandboxes.resume(id, soon());
+      const before = (await box.node.sandboxes.get(id)).generation;
+      const { generation } = await box.node.sandboxes.resume(id, soon());
+      expect(generation).toBe(before + 1);
+      expect(Number(await box.sh(id, "cat /.ramet/generation"))).toBe(generation);
       facts = await checkAll(id, facts);
     }
     await finishAll(id);

@@ -64,7 +64,9 @@ describe("rolling back", () => {
     const id = await startMarked("a");
     const a = await take(id);
     const b = await take(id);
+    const before = (await box.node.sandboxes.get(id)).generation;
     const { generation } = await goBack(id, a.id);
+    expect(generation).toBe(before + 1);
     const c = await take(id);
     expect(b).toMatchObject({ parent: a.id });
     expect(c).toMatchObject({ parent: a.id, base: a.id });
