@@ -59,11 +59,9 @@ export async function makeSandbox(deps: Deps, planned: NewSandbox, signal: Abort
   } as const;
   return journaled(deps, operation, async () => {
     await using undo = openScope();
-    store.transact((writer) => {
-      // Its removal may have come first; from here the new record keeps it.
-      if (checkpoint !== undefined) writer.checkpoints.get(checkpoint);
-      writer.sandboxes.insert(sandbox);
-    });
+    // Its removal may have come first; from here the new record keeps it.
+    if (checkpoint !== undefined) store.checkpoints.get(checkpoint);
+    store.sandboxes.insert(sandbox);
     undo.defer(() => store.sandboxes.delete(sandbox.id));
     failpoint("create.recorded");
     undo.defer(() => deps.containerd.snapshots.remove(sandbox.snapshotKey));
@@ -84,7 +82,8 @@ export async function makeSandbox(deps: Deps, planned: NewSandbox, signal: Abort
     undo.defer(() => removeContainer(deps, sandbox.id));
     failpoint("create.started");
     await giveIdentity(deps, sandbox, signal);
-    const running = moveTo(deps, sandbox.id, { status: "running", since: deps.now(), ...live });
+    const state = { status: "running", since: deps.now(), ...live } as const;
+    const running = store.transact(() => moveTo(deps, sandbox.id, state));
     undo.move();
     if (!sandbox.isSlot)
       deps.record("sandbox.created", { sandbox: sandbox.id, attributes: { origin: sandbox.origin.kind } });

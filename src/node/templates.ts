@@ -20,7 +20,9 @@ export function openTemplateVerbs(deps: Deps, slots: Pick<Slots, "tend" | "view"
     list: async () => store.templates.list().map(view),
     async setSlots(name, target) {
       checkTarget(target);
-      const changed = store.templates.update(name, (template) => ({ ...template, slots: target }));
+      const changed = store.transact((writer) =>
+        writer.templates.update(name, (template) => ({ ...template, slots: target })),
+      );
       slots.tend();
       return view(changed);
     },
@@ -31,7 +33,7 @@ export function openTemplateVerbs(deps: Deps, slots: Pick<Slots, "tend" | "view"
           const { state } = store.templates.get(name);
           if (state.status === "building")
             throw new DomainError("failed_precondition", `template ${name} is being built`);
-          store.templates.delete(name);
+          store.transact((writer) => writer.templates.delete(name));
           deps.record("template.deleted", { attributes: { template: name } });
           // Its slots stand on the golden checkpoint, which goes with the last of them.
           slots.tend();

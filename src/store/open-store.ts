@@ -1,6 +1,7 @@
 /**
  * The store is what the agent has acknowledged or intends: one SQLite file, one writer. All calls are
- * synchronous and short; what a call has returned survives a power cut.
+ * synchronous and short. What a call has done survives the agent; what `transact` or `soon` has returned survives a
+ * power cut too, with all that came before it: that is what may be acknowledged.
  */
 import { closeSync, openSync } from "node:fs";
 import Database from "better-sqlite3";
@@ -30,7 +31,7 @@ export interface StoreWriter extends StoreReader {
 }
 
 export interface Store extends StoreWriter, AsyncDisposable {
-  /** All of `work` or nothing; nested calls join the outer one. `work` must not wait for anything. */
+  /** All of `work` or nothing, durably; nested calls join the outer one. `work` must not wait for anything. */
   transact<T>(work: (store: StoreWriter) => Synchronous<T>): T;
   /** As `transact`, in one transaction with others that come at the same time: one wait for the disk for all. */
   soon<T>(work: (store: StoreWriter) => Synchronous<T>): Promise<T>;
@@ -70,7 +71,8 @@ function prepare(db: Database.Database, path: string): void {
   // One agent for one database: a second one would recover what the first is in the middle of doing.
   db.pragma("locking_mode = EXCLUSIVE");
   db.pragma("journal_mode = WAL");
-  db.pragma("synchronous = FULL");
+  // Whatever the agent intends it does by processes and mounts, which a power cut takes along anyway.
+  db.pragma("synchronous = NORMAL");
   db.pragma("foreign_keys = ON");
   const verdict = db.pragma("quick_check(1)", { simple: true });
   if (verdict !== "ok") {
@@ -92,7 +94,8 @@ function storeOf(db: Database.Database): Store {
   return {
     ...tables,
     soon: openBatch(db, tables),
-    transact: (work) => guarded("transaction", () => db.transaction(() => work(tables)).immediate()),
+    transact: (work) =>
+      guarded("transaction", () => durably(db, () => db.transaction(() => work(tables)).immediate())),
     close: () => {
       db.close();
     },
@@ -100,6 +103,17 @@ function storeOf(db: Database.Database): Store {
       db.close();
     },
   };
+}
+
+/** Waits for the disk once the outermost transaction is committed. */
+function durably<T>(db: Database.Database, work: () => T): T {
+  if (db.inTransaction) return work();
+  db.pragma("synchronous = FULL");
+  try {
+    return work();
+  } finally {
+    db.pragma("synchronous = NORMAL");
+  }
 }
 
 /** Each work has a savepoint of its own: one that throws takes back nothing of the others'. */
@@ -126,7 +140,9 @@ function openBatch(db: Database.Database, tables: StoreWriter): Store["soon"] {
     const all = batch;
     batch = [];
     try {
-      const settle = guarded("transaction", () => db.transaction(() => all.map(tried)).immediate());
+      const settle = guarded("transaction", () =>
+        durably(db, () => db.transaction(() => all.map(tried)).immediate()),
+      );
       for (const tell of settle) tell();
     } catch (thrown) {
       for (const { reject } of all) reject(thrown);
