@@ -1,4 +1,5 @@
 /** Rounds in which the contestants take the same steps side by side, and what comes out of them. */
+import { run } from "./run.js";
 
 export const contestantNames = ["ours", "podman", "floor"] as const;
 export type ContestantName = (typeof contestantNames)[number];
@@ -55,6 +56,8 @@ export async function compete(
       for (const contestant of order) {
         if (contestant === undefined) continue;
         const record = round === 0 ? () => {} : into(samples, contestant.name);
+        // Nobody pays for what another has left to be written: a sync of one's own waits for it as well.
+        await run("sync", []);
         await contestant.steps[step](recorderOf(record));
       }
     }

@@ -133,7 +133,7 @@ async function takeGolden(
   await giveIdentity(deps, sandbox, signal);
   await start(deps, { sandbox, spec, report }, signal);
   report({ step: "dumping", message: "taking the golden checkpoint" });
-  const { freezeMs } = await dump(deps, sandbox, { checkpoint, copyLayer: false, stayFrozen: true }, signal);
+  const { freezeMs } = await dump(deps, sandbox, { checkpoint, stayFrozen: true }, signal);
   deps.failpoint("template.dumped");
   const files = { id: checkpoint, kind: "golden", sandbox, layerBytes: 0 } as const;
   const images = await sealImages(deps, files, signal);

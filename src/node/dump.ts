@@ -7,14 +7,14 @@ import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { criuLogBytesMax, dumpError } from "../criu/log.js";
 import { startStopwatch } from "../lib/clock.js";
+import { DomainError } from "../lib/errors.js";
 import { readTail } from "../lib/read-tail.js";
 import { openScope } from "../lib/scope.js";
 import { settleAll } from "../lib/settle.js";
-import { delay, withDeadline } from "../lib/signal.js";
+import { withDeadline } from "../lib/signal.js";
 import type { Sandbox } from "../sandbox/sandbox.js";
 import type { Deps } from "./deps.js";
 import { writeDumpConfig } from "./dump-config.js";
-import { copyUpper, type LayerCopy, prepareLayerCopy, removeLayerCopy } from "./layer.js";
 import { checkpointFiles } from "./paths.js";
 import { refuseTraced } from "./traced.js";
 
@@ -22,8 +22,11 @@ type DumpDeps = Pick<Deps, "containerd" | "freezer" | "guests" | "paths" | "sett
 
 export interface DumpOptions {
   readonly checkpoint: string;
-  /** Copy the writable layer, for a sandbox that runs on or another one to stand on. */
-  readonly copyLayer: boolean;
+  /**
+   * Work for the time in which the processes stand still, as copying the writable layer; asked for before that, so
+   * that it can get ready. The dump waits for it. `standing` rejects when the sandbox does not get that far.
+   */
+  readonly beside?: (standing: Promise<void>) => Promise<void>;
   /** Leave the processes frozen: the caller kills them once the checkpoint is recorded. */
   readonly stayFrozen: boolean;
 }
@@ -31,11 +34,7 @@ export interface DumpOptions {
 export interface Dump {
   /** How long the processes stood still; so far, when they still do. */
   readonly freezeMs: number;
-  readonly copy?: LayerCopy;
 }
-
-/** Starting `cp` holds the agent up for some 8 ms; by then the dump, which takes longer, has been asked for. */
-const copyAfterMs = 3;
 
 /**
  * The caller's signal is heeded until the freeze; from there the dump runs to its end, bounded by containerd's
@@ -48,7 +47,6 @@ export async function dump(
   signal: AbortSignal,
 ): Promise<Dump> {
   const { freezer, guests, paths } = deps;
-  const sandboxKey = sandbox.snapshotKey;
   await using undo = openScope();
   const directory = paths.partial(options.checkpoint);
   undo.defer(() => rm(directory, { recursive: true, force: true }));
@@ -56,21 +54,23 @@ export async function dump(
   await mkdir(join(directory, checkpointFiles.images), { recursive: true, mode: 0o755 });
   await mkdir(join(directory, checkpointFiles.work), { mode: 0o700 });
   await refuseTraced(sandbox.id, await freezer.pids(sandbox.id));
-  if (options.copyLayer) undo.defer(() => removeLayerCopy(deps, options.checkpoint));
+  const standing = openStanding();
+  const beside = options.beside?.(standing.reached);
+  // Waited for later, whatever becomes of it.
+  beside?.catch(() => {});
+  undo.defer(async () => {
+    standing.missed();
+    await beside?.catch(() => {});
+  });
   undo.defer(() => reopen(deps, sandbox));
-  const [copy] = await settleAll(
-    options.copyLayer ? prepareLayerCopy(deps, { checkpoint: options.checkpoint, sandboxKey }) : undefined,
-    guests.close(sandbox.id, signal),
-  );
+  await guests.close(sandbox.id, signal);
   const frozen = startStopwatch();
   undo.defer(() => thaw(deps, sandbox));
   await freezer.freeze(sandbox.id);
   deps.failpoint("checkpoint.frozen");
   await writeDumpConfig(deps, sandbox.id);
-  await settleAll(
-    checkpointTask(deps, sandbox, directory),
-    copy === undefined ? undefined : delay(copyAfterMs).then(() => copyUpper(copy)),
-  );
+  standing.reach();
+  await settleAll(checkpointTask(deps, sandbox, directory), beside);
   deps.failpoint(options.stayFrozen ? "pause.dumped" : "checkpoint.dumped");
   let freezeMs = frozen();
   if (!options.stayFrozen) {
@@ -80,7 +80,19 @@ export async function dump(
     await guests.open(sandbox.id, AbortSignal.timeout(30_000));
   }
   undo.move();
-  return copy === undefined ? { freezeMs } : { freezeMs, copy };
+  return { freezeMs };
+}
+
+function openStanding() {
+  let reach = () => {};
+  let missed = () => {};
+  const reached = new Promise<void>((resolve, reject) => {
+    reach = resolve;
+    missed = () => reject(new DomainError("cancelled", "the sandbox was not frozen"));
+  });
+  // Nobody may wait for it.
+  reached.catch(() => {});
+  return { reached, reach, missed };
 }
 
 async function checkpointTask(deps: DumpDeps, sandbox: Sandbox, directory: string): Promise<void> {

@@ -1,13 +1,15 @@
 /** Taking a checkpoint of a running sandbox that runs on. */
 import type { Checkpoint } from "../checkpoint/checkpoint.js";
+import { DomainError } from "../lib/errors.js";
 import { randomId } from "../lib/ids.js";
 import { openScope } from "../lib/scope.js";
 import { settleAll } from "../lib/settle.js";
+import { delay } from "../lib/signal.js";
 import type { Sandbox, SandboxId } from "../sandbox/sandbox.js";
 import { discardCheckpointFiles, finishCheckpointFiles, sealImages } from "./checkpoint-files.js";
 import type { Deps } from "./deps.js";
 import { dump } from "./dump.js";
-import { checkpointLayer, commitLayer, type LayerCopy, removeLayerCopy } from "./layer.js";
+import { checkpointLayer, commitLayer, copyUpper, prepareLayerCopy, removeLayerCopy } from "./layer.js";
 import { journaled, moveTo, requireRunning } from "./record.js";
 
 export async function takeCheckpoint(
@@ -58,16 +60,14 @@ export async function copySandbox(
     };
     moveTo(deps, id, { status: "checkpointing", since: deps.now(), pid, pidStart });
     try {
-      const { freezeMs, copy } = await dump(
-        deps,
-        sandbox,
-        { checkpoint, copyLayer: true, stayFrozen: false },
-        signal,
-      );
+      const layer = copyLayer(deps, { sandbox, checkpoint, options }, signal);
+      undo.defer(layer.remove);
+      const { beside } = layer;
+      const { freezeMs } = await dump(deps, sandbox, { checkpoint, beside, stayFrozen: false }, signal);
       undo.defer(() => discardCheckpointFiles(deps, checkpoint));
       const whole = await finish(
         deps,
-        { sandbox, checkpoint, freezeMs, copy: copy as LayerCopy, options },
+        { sandbox, checkpoint, freezeMs, layer: layer.committed(), options },
         signal,
       );
       undo.move();
@@ -78,28 +78,51 @@ export async function copySandbox(
   });
 }
 
-interface Finishing {
+interface Copying {
   readonly sandbox: Sandbox;
   readonly checkpoint: string;
-  readonly freezeMs: number;
-  readonly copy: LayerCopy;
   readonly options: CopyOptions;
+}
+
+/** Starting `cp` holds the agent up for some 8 ms; by then the dump, which takes longer, has been asked for. */
+const copyAfterMs = 3;
+
+/** The checkpoint's layer: copied while the sandbox stands still, committed without keeping it from running on. */
+function copyLayer(deps: Deps, { sandbox, checkpoint, options }: Copying, signal: AbortSignal) {
+  const sandboxKey = sandbox.snapshotKey;
+  let committing: ReturnType<typeof commitLayer> | undefined;
+  return {
+    async beside(standing: Promise<void>): Promise<void> {
+      const copy = await prepareLayerCopy(deps, { checkpoint, sandboxKey }, signal);
+      await standing;
+      await delay(copyAfterMs);
+      await copyUpper(copy);
+      committing = commitLayer(deps, { copy, checkpoint, durable: options.kind !== "fork" }, signal);
+      committing.catch(() => {});
+    },
+    /** Once the dump has ended well. */
+    committed: () => committing ?? Promise.reject(new DomainError("internal", "the layer was not copied")),
+    async remove(): Promise<void> {
+      await committing?.catch(() => {});
+      await removeLayerCopy(deps, checkpoint);
+      await deps.containerd.snapshots.remove(checkpointLayer(checkpoint));
+    },
+  };
+}
+
+interface Finishing extends Copying {
+  readonly freezeMs: number;
+  readonly layer: ReturnType<typeof commitLayer>;
 }
 
 /** From here the sandbox runs; layer and files side by side, then the record. */
 async function finish(
   deps: Deps,
-  { sandbox, checkpoint: id, freezeMs, copy, options }: Finishing,
+  { sandbox, checkpoint: id, freezeMs, layer: committing, options }: Finishing,
   signal: AbortSignal,
 ): Promise<Checkpoint> {
-  await using undo = openScope();
-  undo.defer(() => removeLayerCopy(deps, id));
-  undo.defer(() => deps.containerd.snapshots.remove(checkpointLayer(id)));
   const { kind } = options;
-  const [layer, images] = await settleAll(
-    commitLayer(deps, { copy, checkpoint: id, durable: kind !== "fork" }, signal),
-    sealImages(deps, { id, kind }, signal),
-  );
+  const [layer, images] = await settleAll(committing, sealImages(deps, { id, kind }, signal));
   const lineage = lineageOf(sandbox);
   await finishCheckpointFiles(deps, { id, kind, sandbox, layerBytes: layer.sizeBytes, ...lineage }, images);
   deps.failpoint("checkpoint.renamed");
@@ -117,11 +140,13 @@ async function finish(
     ...lineage,
     ...(options.name === undefined ? {} : { name: options.name }),
   };
-  deps.store.transact((store) => {
-    store.checkpoints.insert(checkpoint);
-    if (kind === "user") store.sandboxes.update(sandbox.id, (current) => ({ ...current, parent: id }));
-  });
-  undo.move();
+  // A fork's is gone after a power cut, and so is who it was made for.
+  if (kind === "fork") deps.store.checkpoints.insert(checkpoint);
+  else
+    deps.store.transact((store) => {
+      store.checkpoints.insert(checkpoint);
+      store.sandboxes.update(sandbox.id, (current) => ({ ...current, parent: id }));
+    });
   return checkpoint;
 }
 
