@@ -47,7 +47,7 @@ describe("a claim", () => {
     expect(await box.events("sandbox.created", warm.id)).toEqual([{ origin: "template", warm: "true" }]);
   });
 
-  it("gives what pauses, resumes, forks and stops as any other", async () => {
+  it("gives what pauses, resumes, forks and stops like any other", async () => {
     await keep(1);
     const { id, isWarm } = await create();
     expect(isWarm).toBe(true);
