@@ -10,8 +10,8 @@ import { checkpointKinds } from "./checkpoint.js";
 
 export const formatVersion = 1;
 
-/** In characters; a manifest has one entry for each file, and CRIU writes some ten files for each process. */
-const textMax = 16 * 1024 * 1024;
+/** A manifest has one entry for each file, and CRIU writes some ten files for each process. */
+export const manifestBytesMax = 16 * 1024 * 1024;
 
 const fileSchema = z.strictObject({
   /** Relative to the checkpoint's directory. */
@@ -71,10 +71,10 @@ export function parseManifest(what: string, text: string): Manifest {
     );
   }
   const parsed = writtenSchema.safeParse(written);
-  if (!parsed.success) throw damaged(what, z.prettifyError(parsed.error));
+  if (!parsed.success) throw damagedManifest(what, sentenceOf(parsed.error));
   const { digest, ...manifest } = parsed.data;
   const { digest: _, ...body } = written as { digest: string };
-  if (digestOf(body) !== digest) throw damaged(what, "it does not match its own digest");
+  if (digestOf(body) !== digest) throw damagedManifest(what, "it does not match its own digest");
   return manifest;
 }
 
@@ -83,15 +83,19 @@ const versionSchema = z
   .catch({ formatVersion: undefined });
 
 function parseJson(what: string, text: string): unknown {
-  if (text.length > textMax) throw damaged(what, "it is too long");
   try {
     return JSON.parse(text);
   } catch {
-    throw damaged(what, "it is not JSON");
+    throw damagedManifest(what, "it is not JSON");
   }
 }
 
-function damaged(what: string, why: string): DomainError {
+function sentenceOf({ issues }: z.ZodError): string {
+  const [first, ...more] = issues.map(({ path, message }) => `${message} at ${path.join(".") || "the top"}`);
+  return `${first}${more.length > 0 ? `, and ${more.length} more like it` : ""}`;
+}
+
+export function damagedManifest(what: string, why: string): DomainError {
   return new DomainError("failed_precondition", `the manifest of ${what} is damaged: ${why}`, {
     hint: "it cannot be restored; remove it",
   });

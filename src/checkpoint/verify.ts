@@ -4,8 +4,10 @@ import { type BigIntStats, constants } from "node:fs";
 import { type FileHandle, lstat, open, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { mapLimited } from "../lib/limit.js";
+import { openRegular } from "../lib/regular-file.js";
 import { settleAll } from "../lib/settle.js";
 import type { ManifestFile } from "./manifest.js";
+import type { Begun } from "./read-ahead.js";
 
 export interface VerifyOptions {
   /** Read every file again instead of trusting files that have not changed since they were last read. */
@@ -15,6 +17,8 @@ export interface VerifyOptions {
 export interface DigestOptions {
   /** Also make each file's content durable, while it is read. */
   readonly sync?: boolean;
+  /** What has been read already, by path. */
+  readonly begun?: ReadonlyMap<string, Begun>;
 }
 
 export interface Verifier {
@@ -39,17 +43,25 @@ export interface VerifierLimits {
 const chunkBytes = 1024 * 1024;
 
 export function createVerifier({ parallel, rememberMax }: VerifierLimits): Verifier {
-  // By device, inode, size and times: a file that was written to since has another key, a moved one has not.
-  const known = new Map<string, string>();
+  const known = createMemory(rememberMax);
 
-  async function digestOf(file: FileHandle, fresh: boolean, signal?: AbortSignal): Promise<string> {
+  async function digestOf(
+    file: FileHandle,
+    { fresh = false, begun }: { readonly fresh?: boolean; readonly begun?: Begun },
+    signal?: AbortSignal,
+  ): Promise<string> {
     const stat = await file.stat({ bigint: true });
     const before = fingerprint(stat);
     const remembered = known.get(before);
     if (remembered !== undefined && !fresh) return remembered;
-    const sha256 = await sha256Of(file, stat.size, signal);
+    const sha256 = await sha256Of(
+      file,
+      stat.size,
+      begun ?? { hash: createHash("sha256"), position: 0 },
+      signal,
+    );
     // One that changed while it was read is not remembered.
-    if (fingerprint(await file.stat({ bigint: true })) === before) remember(before, sha256);
+    if (fingerprint(await file.stat({ bigint: true })) === before) known.remember(before, sha256);
     return sha256;
   }
 
@@ -61,15 +73,6 @@ export function createVerifier({ parallel, rememberMax }: VerifierLimits): Verif
     );
   }
 
-  function remember(key: string, sha256: string): void {
-    known.delete(key);
-    known.set(key, sha256);
-    for (const oldest of known.keys()) {
-      if (known.size <= rememberMax) break;
-      known.delete(oldest);
-    }
-  }
-
   async function checkOne(
     directory: string,
     expected: ManifestFile,
@@ -78,12 +81,12 @@ export function createVerifier({ parallel, rememberMax }: VerifierLimits): Verif
   ): Promise<string | undefined> {
     if (!fresh && (await isKnown(join(directory, expected.path), expected))) return undefined;
     await using file = await openRegular(join(directory, expected.path));
-    if (file === undefined) return `${expected.path} is missing`;
+    if (file === undefined) return `${expected.path} is missing, or no regular file`;
     const { size } = await file.stat();
     if (size !== expected.sizeBytes) {
       return `${expected.path} has ${size} bytes instead of ${expected.sizeBytes}`;
     }
-    if ((await digestOf(file, fresh, signal)) !== expected.sha256) {
+    if ((await digestOf(file, { fresh }, signal)) !== expected.sha256) {
       return `${expected.path} has changed: its content does not match its digest`;
     }
     return undefined;
@@ -96,13 +99,31 @@ export function createVerifier({ parallel, rememberMax }: VerifierLimits): Verif
       return (await mapLimited(files, parallel, check, signal)).filter((problem) => problem !== undefined);
     },
 
-    async digest(directory, { sync = false } = {}, signal) {
+    async digest(directory, { sync = false, begun } = {}, signal) {
       const read = async (path: string, _index: number, linked: AbortSignal) => {
         await using file = await open(join(directory, path), constants.O_RDONLY | constants.O_NOFOLLOW);
-        const [sha256] = await settleAll(digestOf(file, false, linked), sync ? file.sync() : undefined);
+        const soFar = begun?.get(path);
+        const digesting = digestOf(file, soFar === undefined ? {} : { begun: soFar }, linked);
+        const [sha256] = await settleAll(digesting, sync ? file.sync() : undefined);
         return { path, sizeBytes: (await file.stat()).size, sha256 };
       };
       return mapLimited((await pathsBelow(directory)).sort(), parallel, read, signal);
+    },
+  };
+}
+
+/** Digests by device, inode, size and times: a file that was written to since has another key, a moved one has not. */
+function createMemory(max: number) {
+  const known = new Map<string, string>();
+  return {
+    get: (key: string) => known.get(key),
+    remember(key: string, sha256: string): void {
+      known.delete(key);
+      known.set(key, sha256);
+      for (const oldest of known.keys()) {
+        if (known.size <= max) break;
+        known.delete(oldest);
+      }
     },
   };
 }
@@ -114,27 +135,19 @@ async function pathsBelow(directory: string): Promise<string[]> {
     .map((entry) => join(entry.parentPath, entry.name).slice(join(directory, "/").length));
 }
 
-/** Undefined when there is nothing, or something other than a regular file. */
-async function openRegular(path: string): Promise<FileHandle | undefined> {
-  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-  const file = await open(path, flags).catch((thrown: NodeJS.ErrnoException) => {
-    if (["ENOENT", "ELOOP", "ENOTDIR", "ENXIO"].includes(thrown.code ?? "")) return undefined;
-    throw thrown;
-  });
-  if (file === undefined || (await file.stat()).isFile()) return file;
-  await file.close();
-  return undefined;
-}
-
 function fingerprint({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
   return [dev, ino, size, mtimeNs, ctimeNs].join(":");
 }
 
-async function sha256Of(file: FileHandle, sizeBytes: bigint, signal?: AbortSignal): Promise<string> {
-  const hash = createHash("sha256");
+async function sha256Of(
+  file: FileHandle,
+  sizeBytes: bigint,
+  { hash, position: begun }: Begun,
+  signal?: AbortSignal,
+): Promise<string> {
   // Most images are small.
   const buffer = Buffer.allocUnsafe(sizeBytes < chunkBytes ? Number(sizeBytes) + 1 : chunkBytes);
-  for (let position = 0; ; ) {
+  for (let position = begun; ; ) {
     signal?.throwIfAborted();
     const { bytesRead } = await file.read(buffer, 0, buffer.length, position);
     if (bytesRead === 0) return hash.digest("hex");

@@ -133,10 +133,11 @@ async function takeGolden(
   await giveIdentity(deps, sandbox, signal);
   await start(deps, { sandbox, spec, report }, signal);
   report({ step: "dumping", message: "taking the golden checkpoint" });
-  const { freezeMs } = await dump(deps, sandbox, { checkpoint, stayFrozen: true }, signal);
+  const options = { checkpoint, readAhead: true, stayFrozen: true };
+  const { freezeMs, begun } = await dump(deps, sandbox, options, signal);
   deps.failpoint("template.dumped");
   const files = { id: checkpoint, kind: "golden", sandbox, layerBytes: 0 } as const;
-  const images = await sealImages(deps, files, signal);
+  const images = await sealImages(deps, { ...files, begun }, signal);
   await finishCheckpointFiles(deps, files, images);
   await removeContainer(deps, id);
   deps.failpoint("template.killed");

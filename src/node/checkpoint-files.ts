@@ -1,14 +1,23 @@
 /** The directory of a checkpoint: finished into a whole one, looked at before a restore, thrown away. */
-import { readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Checkpoint } from "../checkpoint/checkpoint.js";
 import { compareHost, requireCompatible } from "../checkpoint/compat.js";
 import { requiredFeatures } from "../checkpoint/cpu-features.js";
-import { formatManifest, type Manifest, type ManifestFile, parseManifest } from "../checkpoint/manifest.js";
+import {
+  damagedManifest,
+  formatManifest,
+  type Manifest,
+  type ManifestFile,
+  manifestBytesMax,
+  parseManifest,
+} from "../checkpoint/manifest.js";
 import { renameDurably, syncDirectory, writeNewFile } from "../lib/atomic-file.js";
 import { DomainError } from "../lib/errors.js";
+import { openRegular } from "../lib/regular-file.js";
 import type { Sandbox } from "../sandbox/sandbox.js";
 import type { Deps } from "./deps.js";
+import type { Dump } from "./dump.js";
 import { checkpointFiles } from "./paths.js";
 
 type FileDeps = Pick<Deps, "paths" | "settings" | "verifier" | "now">;
@@ -23,13 +32,13 @@ export interface SealedImages {
 /** Digests a dump's images and makes them durable. Not a fork's: it is used at once and gone after a crash. */
 export async function sealImages(
   { paths, verifier }: Pick<Deps, "paths" | "verifier">,
-  { id, kind }: Pick<Checkpoint, "id" | "kind">,
+  { id, kind, begun }: Pick<Checkpoint, "id" | "kind"> & Pick<Dump, "begun">,
   signal: AbortSignal,
 ): Promise<SealedImages> {
   const images = join(paths.partial(id), checkpointFiles.images);
   const memoryBytes = await memoryBytesOf(images);
   if (kind === "fork") return { memoryBytes, files: [] };
-  const files = await verifier.digest(images, { sync: true }, signal);
+  const files = await verifier.digest(images, { sync: true, begun }, signal);
   await syncDirectory(images);
   return {
     memoryBytes,
@@ -107,8 +116,8 @@ export async function checkRestorable(
   checkpoint: Checkpoint,
   signal: AbortSignal,
 ): Promise<void> {
-  const what = `checkpoint ${checkpoint.name ?? checkpoint.id}`;
-  const manifest = parseManifest(what, await readManifestText(deps, checkpoint));
+  const what = describe(checkpoint);
+  const { manifest } = await readManifest(deps, checkpoint);
   const warnings = requireCompatible(what, manifest, deps.settings.host);
   for (const warning of warnings) deps.log.warn({ checkpoint: checkpoint.id }, warning);
   const damage = await deps.verifier.verify(deps.paths.checkpoint(checkpoint.id), manifest.files, {}, signal);
@@ -131,9 +140,8 @@ export async function checkpointProblems(
   checkpoint: Checkpoint,
   signal: AbortSignal,
 ): Promise<string[]> {
-  const what = `checkpoint ${checkpoint.name ?? checkpoint.id}`;
   try {
-    const manifest = parseManifest(what, await readManifestText(deps, checkpoint));
+    const { manifest } = await readManifest(deps, checkpoint);
     const directory = deps.paths.checkpoint(checkpoint.id);
     const damage = await deps.verifier.verify(directory, manifest.files, { fresh: true }, signal);
     return [...compareHost(manifest, deps.settings.host).problems, ...damage];
@@ -143,20 +151,35 @@ export async function checkpointProblems(
   }
 }
 
-export async function readManifestText(
+export interface ReadManifest {
+  readonly manifest: Manifest;
+  readonly text: string;
+}
+
+/** Throws `failed_precondition` unless a whole manifest of this very checkpoint is there. */
+export async function readManifest(
   { paths }: Pick<Deps, "paths">,
-  { id, name, kind }: Checkpoint,
-): Promise<string> {
-  try {
-    return await readFile(join(paths.checkpoint(id), checkpointFiles.manifest), "utf8");
-  } catch (thrown) {
-    if ((thrown as NodeJS.ErrnoException).code !== "ENOENT") throw thrown;
-    const why =
-      kind === "fork" ? "it belongs to a fork, and its memory is gone" : "its manifest.json is missing";
-    throw new DomainError("failed_precondition", `checkpoint ${name ?? id} cannot be restored: ${why}`, {
-      cause: thrown,
-    });
-  }
+  checkpoint: Checkpoint,
+): Promise<ReadManifest> {
+  const what = describe(checkpoint);
+  await using file = await openRegular(join(paths.checkpoint(checkpoint.id), checkpointFiles.manifest));
+  if (file === undefined) throw withoutManifest(what, checkpoint);
+  const { size } = await file.stat();
+  if (size > manifestBytesMax) throw damagedManifest(what, `it has ${size} bytes`);
+  const text = await file.readFile("utf8");
+  const manifest = parseManifest(what, text);
+  if (manifest.id !== checkpoint.id) throw damagedManifest(what, `it is that of checkpoint ${manifest.id}`);
+  return { manifest, text };
+}
+
+const describe = ({ id, name }: Checkpoint) => `checkpoint ${name ?? id}`;
+
+function withoutManifest(what: string, { kind }: Checkpoint): DomainError {
+  const why =
+    kind === "fork"
+      ? "it belongs to a fork, and its memory is gone"
+      : "its manifest.json is missing, or no regular file";
+  return new DomainError("failed_precondition", `${what} cannot be restored: ${why}`);
 }
 
 export async function discardCheckpointFiles({ paths }: Pick<Deps, "paths">, id: string): Promise<void> {

@@ -1,6 +1,6 @@
 /** Checkpoints as people ask about them. */
 import { type Checkpoint, describeDependent } from "../checkpoint/checkpoint.js";
-import { checkpointProblems, readManifestText } from "./checkpoint-files.js";
+import { checkpointProblems, readManifest } from "./checkpoint-files.js";
 import type { Deps } from "./deps.js";
 import type { Checkpoints, CheckpointView } from "./node.js";
 import { deleteCheckpoint } from "./reap.js";
@@ -24,7 +24,7 @@ export function openCheckpointVerbs(deps: Deps): Checkpoints {
     },
     async get(ref) {
       const checkpoint = store.checkpoints.find(ref);
-      return { ...view(checkpoint), manifestJson: await readManifestText(deps, checkpoint) };
+      return { ...view(checkpoint), manifestJson: (await readManifest(deps, checkpoint)).text };
     },
     verify: (ref, signal) => checkpointProblems(deps, store.checkpoints.find(ref), signal),
     delete: (ref) => deleteCheckpoint(deps, ref),

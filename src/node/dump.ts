@@ -5,6 +5,7 @@
 
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { type Begun, readAhead } from "../checkpoint/read-ahead.js";
 import { criuLogBytesMax, dumpError } from "../criu/log.js";
 import { startStopwatch } from "../lib/clock.js";
 import { DomainError } from "../lib/errors.js";
@@ -27,6 +28,8 @@ export interface DumpOptions {
    * that it can get ready. The dump waits for it. `standing` rejects when the sandbox does not get that far.
    */
   readonly beside?: (standing: Promise<void>) => Promise<void>;
+  /** The images are going to be digested and made durable: begin with that while CRIU writes them. */
+  readonly readAhead: boolean;
   /** Leave the processes frozen: the caller kills them once the checkpoint is recorded. */
   readonly stayFrozen: boolean;
 }
@@ -34,6 +37,8 @@ export interface DumpOptions {
 export interface Dump {
   /** How long the processes stood still; so far, when they still do. */
   readonly freezeMs: number;
+  /** What has been read of the images, by name. */
+  readonly begun: ReadonlyMap<string, Begun>;
 }
 
 /**
@@ -70,6 +75,10 @@ export async function dump(
   deps.failpoint("checkpoint.frozen");
   await writeDumpConfig(deps, sandbox.id);
   standing.reach();
+  const reading = options.readAhead
+    ? readAhead(join(directory, checkpointFiles.images), pagesName)
+    : undefined;
+  undo.defer(() => reading?.end());
   await settleAll(checkpointTask(deps, sandbox, directory), beside);
   deps.failpoint(options.stayFrozen ? "pause.dumped" : "checkpoint.dumped");
   let freezeMs = frozen();
@@ -79,9 +88,13 @@ export async function dump(
     deps.failpoint("checkpoint.thawed");
     await guests.open(sandbox.id, AbortSignal.timeout(30_000));
   }
+  await reading?.end();
   undo.move();
-  return { freezeMs };
+  return { freezeMs, begun: reading?.begun ?? new Map() };
 }
+
+/** CRIU splices the pages of one process after another into these, and never goes back. */
+const pagesName = /^pages-\d+\.img$/;
 
 function openStanding() {
   let reach = () => {};

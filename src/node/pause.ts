@@ -14,7 +14,7 @@ import {
 } from "./checkpoint-files.js";
 import { launch } from "./container.js";
 import type { Deps } from "./deps.js";
-import { dump, reopen, thaw } from "./dump.js";
+import { type Dump, dump, reopen, thaw } from "./dump.js";
 import { removeContainer } from "./end-container.js";
 import { giveIdentity } from "./identity.js";
 import { syncLayer } from "./layer.js";
@@ -44,11 +44,11 @@ async function pause(deps: Deps, id: SandboxId, signal: AbortSignal): Promise<Pa
     moveTo(deps, id, { status: "pausing", since: deps.now(), pid, pidStart });
     undo.defer(() => moveTo(deps, id, { status: "running", since: sandbox.state.since, pid, pidStart }));
     deps.failpoint("pause.recorded");
-    const { freezeMs } = await dump(deps, sandbox, { checkpoint, stayFrozen: true }, signal);
+    const dumped = await dump(deps, sandbox, { checkpoint, readAhead: true, stayFrozen: true }, signal);
     undo.defer(() => reopen(deps, sandbox));
     undo.defer(() => thaw(deps, sandbox));
     undo.defer(() => discardCheckpointFiles(deps, checkpoint));
-    const paused = await recordPaused(deps, { sandbox, checkpoint, freezeMs }, signal);
+    const paused = await recordPaused(deps, { sandbox, checkpoint, dumped }, signal);
     undo.move();
     deps.failpoint("pause.committed");
     await endPaused(deps, id);
@@ -59,17 +59,21 @@ async function pause(deps: Deps, id: SandboxId, signal: AbortSignal): Promise<Pa
 
 async function recordPaused(
   deps: Deps,
-  { sandbox, checkpoint: id, freezeMs }: { sandbox: Sandbox; checkpoint: string; freezeMs: number },
+  { sandbox, checkpoint: id, dumped }: { sandbox: Sandbox; checkpoint: string; dumped: Dump },
   signal: AbortSignal,
 ): Promise<Paused> {
   const lineage = lineageOf(sandbox);
   const files = { id, kind: "pause", sandbox, layerBytes: 0, ...lineage } as const;
   // Memory and files are of one instant: neither may be lost without the other.
-  const [images] = await settleAll(sealImages(deps, files, signal), syncLayer(deps, sandbox, signal));
+  const [images] = await settleAll(
+    sealImages(deps, { ...files, begun: dumped.begun }, signal),
+    syncLayer(deps, sandbox, signal),
+  );
   await finishCheckpointFiles(deps, files, images);
   const { memoryBytes } = images;
   deps.failpoint("pause.renamed");
   const { spec, generation, snapshotKey } = sandbox;
+  const { freezeMs } = dumped;
   const createdAt = deps.now();
   const checkpoint: Checkpoint = {
     ...{ id, kind: "pause", sandbox: sandbox.id, spec, generation, snapshotKey, memoryBytes },

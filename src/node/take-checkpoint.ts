@@ -8,7 +8,7 @@ import { delay } from "../lib/signal.js";
 import type { Sandbox, SandboxId } from "../sandbox/sandbox.js";
 import { discardCheckpointFiles, finishCheckpointFiles, sealImages } from "./checkpoint-files.js";
 import type { Deps } from "./deps.js";
-import { dump } from "./dump.js";
+import { type Dump, dump } from "./dump.js";
 import { checkpointLayer, commitLayer, copyUpper, prepareLayerCopy, removeLayerCopy } from "./layer.js";
 import { journaled, moveTo, requireRunning } from "./record.js";
 
@@ -63,11 +63,12 @@ export async function copySandbox(
       const layer = copyLayer(deps, { sandbox, checkpoint, options }, signal);
       undo.defer(layer.remove);
       const { beside } = layer;
-      const { freezeMs } = await dump(deps, sandbox, { checkpoint, beside, stayFrozen: false }, signal);
+      const readAhead = options.kind !== "fork";
+      const dumped = await dump(deps, sandbox, { checkpoint, beside, readAhead, stayFrozen: false }, signal);
       undo.defer(() => discardCheckpointFiles(deps, checkpoint));
       const whole = await finish(
         deps,
-        { sandbox, checkpoint, freezeMs, layer: layer.committed(), options },
+        { sandbox, checkpoint, dumped, layer: layer.committed(), options },
         signal,
       );
       undo.move();
@@ -111,18 +112,19 @@ function copyLayer(deps: Deps, { sandbox, checkpoint, options }: Copying, signal
 }
 
 interface Finishing extends Copying {
-  readonly freezeMs: number;
+  readonly dumped: Dump;
   readonly layer: ReturnType<typeof commitLayer>;
 }
 
 /** From here the sandbox runs; layer and files side by side, then the record. */
 async function finish(
   deps: Deps,
-  { sandbox, checkpoint: id, freezeMs, layer: committing, options }: Finishing,
+  { sandbox, checkpoint: id, dumped, layer: committing, options }: Finishing,
   signal: AbortSignal,
 ): Promise<Checkpoint> {
   const { kind } = options;
-  const [layer, images] = await settleAll(committing, sealImages(deps, { id, kind }, signal));
+  const { begun, freezeMs } = dumped;
+  const [layer, images] = await settleAll(committing, sealImages(deps, { id, kind, begun }, signal));
   const lineage = lineageOf(sandbox);
   await finishCheckpointFiles(deps, { id, kind, sandbox, layerBytes: layer.sizeBytes, ...lineage }, images);
   deps.failpoint("checkpoint.renamed");

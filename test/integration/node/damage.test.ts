@@ -1,5 +1,14 @@
 /** Checkpoints that are damaged, do not fit, or are still needed. */
-import { readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import {
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { formatManifest, parseManifest } from "../../../src/checkpoint/manifest.js";
@@ -26,10 +35,16 @@ function pages(): string {
   return join(directory, "images", "pages-1.img");
 }
 
+const manifestPath = () => join(directory, "manifest.json");
+
+function replaceManifest(put: (path: string) => unknown): void {
+  rmSync(manifestPath());
+  put(manifestPath());
+}
+
 function editManifest(change: (manifest: ReturnType<typeof parseManifest>) => object): void {
-  const path = join(directory, "manifest.json");
-  const manifest = parseManifest("c", readFileSync(path, "utf8"));
-  writeFileSync(path, formatManifest({ ...manifest, ...change(manifest) } as typeof manifest));
+  const manifest = parseManifest("c", readFileSync(manifestPath(), "utf8"));
+  writeFileSync(manifestPath(), formatManifest({ ...manifest, ...change(manifest) } as typeof manifest));
 }
 
 describe("a restore is refused, and leaves nothing, when", () => {
@@ -41,7 +56,21 @@ describe("a restore is refused, and leaves nothing, when", () => {
       () => truncateSync(pages(), 4096),
       /images\/pages-1\.img has 4096 bytes instead of/,
     ],
-    ["the manifest is missing", () => rmSync(join(directory, "manifest.json")), /manifest\.json is missing/],
+    ["the manifest is missing", () => rmSync(manifestPath()), /manifest\.json is missing/],
+    ["the manifest is a FIFO", () => replaceManifest((path) => execFileSync("mkfifo", [path])), /no regular/],
+    ["the manifest is a directory", () => replaceManifest((path) => mkdirSync(path)), /no regular file/],
+    ["the manifest is a link", () => replaceManifest((path) => symlinkSync(path, path)), /no regular file/],
+    ["the manifest is no JSON", () => writeFileSync(manifestPath(), "{"), /it is not JSON/],
+    [
+      "the manifest is huge",
+      () => truncateSync(manifestPath(), 3 * 1024 ** 3),
+      /damaged: it has 3221225472 bytes/,
+    ],
+    [
+      "the manifest is another checkpoint's",
+      () => editManifest(() => ({ id: "another0another0anot" })),
+      /damaged: it is that of checkpoint another0another0anot/,
+    ],
     [
       "the manifest was edited",
       () => edit(/"memoryBytes": \d+/, '"memoryBytes": 1'),
@@ -70,6 +99,13 @@ describe("a restore is refused, and leaves nothing, when", () => {
     expect(await box.sh(id, "cat /tmp/state")).toBe("before");
     await box.expectNoLeak(before);
   });
+});
+
+it("says so when one looks at a checkpoint whose manifest is damaged", async () => {
+  expect((await box.node.checkpoints.get("c")).manifestJson).toContain(checkpoint);
+  replaceManifest((path) => execFileSync("mkfifo", [path]));
+  await expect(box.node.checkpoints.get("c")).rejects.toMatchObject({ code: "failed_precondition" });
+  await box.node.checkpoints.delete("c", soon());
 });
 
 it("restores again once the file is back", async () => {
