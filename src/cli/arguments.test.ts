@@ -4,6 +4,7 @@ import {
   parseDecimal,
   parseDetachKeys,
   parseDuration,
+  parseFileMode,
   parsePlace,
   parseSignal,
   parseSize,
@@ -48,6 +49,16 @@ describe("numbers", () => {
     for (const text of ["", "8x", "-1", "0x10", "1e3", "99999999999999999999"])
       expect(() => parseWhole(text)).toThrow("whole number");
     for (const text of ["", ".", "1.", "NaN"]) expect(() => parseDecimal(text)).toThrow("number");
+  });
+});
+
+describe("modes", () => {
+  it("are octal", () => {
+    expect([parseFileMode("755"), parseFileMode("0600"), parseFileMode("4755")]).toEqual([
+      0o755, 0o600, 0o4755,
+    ]);
+    for (const text of ["999", "", "-1", "0x1ff", "77777", "u+x"])
+      expect(() => parseFileMode(text)).toThrow("not understood");
   });
 });
 

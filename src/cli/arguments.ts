@@ -48,6 +48,12 @@ export function parseWhole(text: string): number {
   return value;
 }
 
+/** Permission bits as chmod takes them: `755`, `0644`. */
+export function parseFileMode(text: string): number {
+  if (!/^[0-7]{1,4}$/.test(text)) throw invalid(`mode "${text}" is not understood`, "octal, for example 755");
+  return Number.parseInt(text, 8);
+}
+
 export function parseDecimal(text: string): number {
   if (!/^\d+(\.\d+)?$/.test(text)) throw invalid(`"${text}" is not a number`, "for example 2 or 0.5");
   return Number(text);

@@ -1,13 +1,19 @@
 /** Names of images. Pure. */
 import { DomainError } from "../lib/errors.js";
 
-const namePattern = /^[a-zA-Z0-9][a-zA-Z0-9._\-/:@+]{0,254}$/;
+const nameMax = 255;
+
+/** Of the distribution project's grammar, upper case allowed: HOST:PORT/PATH/PATH:TAG@ALGORITHM:DIGEST. */
+const component = "[a-zA-Z0-9]+(?:[._+-]+[a-zA-Z0-9]+)*";
+const namePattern = new RegExp(
+  `^${component}(?::\\d+(?=/))?(?:/${component})*(?::[\\w][\\w.+-]*)?(?:@${component}:[a-fA-F0-9]{32,})?$`,
+);
 
 /** Refuses, as `invalid_argument`, names that no image can have. */
 export function parseImageName(name: string): string {
-  if (namePattern.test(name)) return name;
+  if (name.length <= nameMax && namePattern.test(name)) return name;
   throw new DomainError("invalid_argument", `${JSON.stringify(name)} is not an image name`, {
-    hint: "use letters, digits and . _ - / : @ +, at most 255 characters",
+    hint: `for example my-image:v1 or registry.example:5000/team/image; at most ${nameMax} characters`,
   });
 }
 

@@ -41,14 +41,18 @@ interface Failure {
   readonly cause: unknown;
 }
 
+/** It was not CRIU that failed. */
+const cutOff: ReadonlySet<ErrorCode> = new Set(["cancelled", "deadline_exceeded", "unavailable"]);
+
 function explain(what: string, otherwise: ErrorCode, { log, cause }: Failure): DomainError {
   const errors = criuErrors(log);
   for (const text of errors) {
     const known = knownCauses.find(({ line }) => line.test(text));
     if (known !== undefined) return knownError(what, { known, text, cause });
   }
-  if (isDomainError(cause, "cancelled") || isDomainError(cause, "deadline_exceeded")) {
-    return new DomainError(cause.code, `${what}: ${cause.message}`, { cause });
+  if (isDomainError(cause) && cutOff.has(cause.code)) {
+    const options = cause.hint === undefined ? { cause } : { cause, hint: cause.hint };
+    return new DomainError(cause.code, `${what}: ${cause.message}`, options);
   }
   const causes = errors.filter((text) => !consequence.test(text));
   const said = (causes.length > 0 ? causes : errors).slice(-3).join("; ");

@@ -100,8 +100,11 @@ export function guestErrorOf(thrown: unknown): GuestError | undefined {
 }
 
 const enoent = 2;
+/** From the kernel, for one argument of 128 KiB or more, or too many together. */
+const e2big = 7;
 
 function codeFor(name: GuestErrorName, errno: number): ErrorCode {
+  if (name === "exec_failed" && errno === e2big) return "invalid_argument";
   if ((name === "exec_failed" || name === "bad_cwd") && errno === enoent) return "not_found";
   return domainCode[name];
 }

@@ -41,6 +41,10 @@ describe("directories", () => {
     await writeFile(join(dir, "tmp", "sub", "pages"), "x");
     await symlink("/nonexistent", join(dir, "tmp", "dangling"));
     await chmod(join(dir, "tmp", "sub", "pages"), 0o400);
+    await writeFile(
+      Buffer.concat([Buffer.from(join(dir, "tmp", "sub", "no-utf8-")), Buffer.from([0xff])]),
+      "x",
+    );
     await syncTree(join(dir, "tmp"));
     await renameDurably(join(dir, "tmp"), join(dir, "final"));
     expect(await readdir(join(dir, "final"))).toEqual(["dangling", "sub"]);

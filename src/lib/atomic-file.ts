@@ -1,6 +1,7 @@
 /** Files and directories that are whole or absent after a crash. */
 import { open, readdir, rename, rm } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
+import { childOf } from "./byte-path.js";
 import { randomId } from "./ids.js";
 import { mapLimited } from "./limit.js";
 
@@ -38,7 +39,7 @@ export async function writeNewFile(
 }
 
 /** Makes creations, removals and renames inside a directory durable. */
-export async function syncDirectory(path: string): Promise<void> {
+export async function syncDirectory(path: string | Buffer): Promise<void> {
   await using directory = await open(path, "r");
   await directory.sync();
 }
@@ -54,17 +55,18 @@ export async function renameDurably(from: string, to: string): Promise<void> {
 const syncsAtOnce = 16;
 
 /** Syncs every regular file of a directory tree, then its directories; links are not followed. */
-export async function syncTree(path: string, signal?: AbortSignal): Promise<void> {
-  const entries = await readdir(path, { withFileTypes: true });
-  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(path, entry.name));
+export async function syncTree(path: string | Buffer, signal?: AbortSignal): Promise<void> {
+  const directory = Buffer.from(path);
+  const entries = await readdir(directory, { withFileTypes: true, encoding: "buffer" });
+  const files = entries.filter((entry) => entry.isFile()).map((entry) => childOf(directory, entry.name));
   await mapLimited(files, syncsAtOnce, syncFile, signal);
   for (const entry of entries) {
-    if (entry.isDirectory()) await syncTree(join(path, entry.name), signal);
+    if (entry.isDirectory()) await syncTree(childOf(directory, entry.name), signal);
   }
   await syncDirectory(path);
 }
 
-async function syncFile(path: string): Promise<void> {
+async function syncFile(path: Buffer): Promise<void> {
   await using file = await open(path, "r");
   await file.sync();
 }

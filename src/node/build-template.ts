@@ -3,11 +3,10 @@
 import type { Checkpoint } from "../checkpoint/checkpoint.js";
 import { upperDirectory } from "../containerd/mounts.js";
 import { syncTree } from "../lib/atomic-file.js";
-import { DomainError, isDomainError, toDomainError } from "../lib/errors.js";
+import { DomainError } from "../lib/errors.js";
 import { randomId } from "../lib/ids.js";
 import { openMergedStream } from "../lib/merged-stream.js";
 import { openScope } from "../lib/scope.js";
-import { waitUntil } from "../lib/signal.js";
 import type { Sandbox, SandboxId } from "../sandbox/sandbox.js";
 import { noSlots, type Template, type TemplateSpec } from "../template/template.js";
 import { discardCheckpointFiles, finishCheckpointFiles, sealImages } from "./checkpoint-files.js";
@@ -19,7 +18,7 @@ import { removeContainer } from "./end-container.js";
 import { giveIdentity } from "./identity.js";
 import { checkpointLayer, prepareSandboxLayer, sandboxLayer } from "./layer.js";
 import type { TemplateProgress } from "./node.js";
-import { runReadyCommand, runStartCommand } from "./ready.js";
+import { becomeReady } from "./ready.js";
 import { reapUnused } from "./reap.js";
 import { journaled } from "./record.js";
 import type { Slots } from "./slots.js";
@@ -131,7 +130,7 @@ async function takeGolden(
   undo.defer(() => deps.guests.remove(id, new DomainError("unavailable", `the template's build is over`)));
   deps.failpoint("template.started");
   await giveIdentity(deps, sandbox, signal);
-  await start(deps, { sandbox, spec, report }, signal);
+  await becomeReady(deps, { sandbox, spec, report }, signal);
   report({ step: "dumping", message: "taking the golden checkpoint" });
   const options = { checkpoint, readAhead: true, stayFrozen: true };
   const { freezeMs, begun } = await dump(deps, sandbox, options, signal);
@@ -151,47 +150,4 @@ async function takeGolden(
     ...{ id: checkpoint, kind: "golden", sandbox: id, spec: sandbox.spec, generation: sandbox.generation },
     ...{ snapshotKey, memoryBytes: images.memoryBytes, layerBytes, freezeMs, createdAt: deps.now() },
   };
-}
-
-interface Start {
-  readonly sandbox: Sandbox;
-  readonly spec: TemplateSpec;
-  readonly report: Report;
-}
-
-async function start(deps: Deps, { sandbox, spec, report }: Start, signal: AbortSignal): Promise<void> {
-  const { startCommand, readyCommand, readyTimeoutMs } = spec;
-  if (startCommand !== undefined)
-    await runStartCommand(deps, { id: sandbox.id, spec: sandbox.spec, command: startCommand }, signal);
-  if (readyCommand === undefined) return;
-  report({ step: "waiting", message: `waiting for: ${readyCommand}` });
-  let last = "";
-  try {
-    await waitUntil(
-      `template ${spec.name}`,
-      async (linked) => {
-        const outcome = await runReadyCommand(
-          deps,
-          { id: sandbox.id, spec: sandbox.spec, command: readyCommand },
-          linked,
-        );
-        last = outcome.output;
-        return outcome.passed;
-      },
-      { intervalMs: 200, timeoutMs: readyTimeoutMs },
-      signal,
-    );
-  } catch (thrown) {
-    signal.throwIfAborted();
-    if (!isDomainError(thrown, "deadline_exceeded")) throw toDomainError(thrown);
-    const said = last === "" ? "it printed nothing" : `its last output: ${last}`;
-    throw new DomainError(
-      "deadline_exceeded",
-      `template ${spec.name} was not ready within ${readyTimeoutMs} ms: ${said}`,
-      {
-        cause: thrown,
-        hint: `try the ready command by hand in a sandbox of image ${spec.image}, or allow more time`,
-      },
-    );
-  }
 }

@@ -1,5 +1,7 @@
 /** Files of a sandbox, through its guest and with the rights of one of its users. */
+import { posix } from "node:path";
 import type { FilePath } from "../guest-client/file-requests.js";
+import { DomainError } from "../lib/errors.js";
 import { fileInfo, filePath } from "./file-info.js";
 import { listFiles } from "./file-list.js";
 import { readFile, writeFile } from "./file-transfer.js";
@@ -23,6 +25,21 @@ export function placeOf(deps: SandboxFinder, ref: FileRef, verb: string): FilePl
   return { id: sandbox.id, file: filePath(ref, sandbox) };
 }
 
+/** For what changes files: without its socket there a sandbox could not be reached any more. */
+export function changeablePlaceOf(deps: SandboxFinder, ref: FileRef, verb: string): FilePlace {
+  requireChangeable(ref.path);
+  return placeOf(deps, ref, verb);
+}
+
+function requireChangeable(path: string): void {
+  const plain = posix.normalize(path).replace(/\/+$/, "");
+  if (plain !== "" && plain !== ownDirectory && !plain.startsWith(`${ownDirectory}/`)) return;
+  const what = plain === "" ? "the root directory" : `${ownDirectory}, through which the sandbox is reached,`;
+  throw new DomainError("failed_precondition", `cannot change ${path}: ${what} stays as it is`);
+}
+
+const ownDirectory = "/.ramet";
+
 export function openFiles(deps: FileDeps): Files {
   return {
     ...nameOperations(deps),
@@ -33,13 +50,15 @@ export function openFiles(deps: FileDeps): Files {
       return readFile(deps, placeOf(deps, ref, "read a file in"), range, signal);
     },
     async write(ref, options, data, signal) {
-      return writeFile(deps, placeOf(deps, ref, "write a file in"), { ...options, data }, signal);
+      return writeFile(deps, changeablePlaceOf(deps, ref, "write a file in"), { ...options, data }, signal);
     },
     async *watch(ref, { recursive }, signal) {
       yield* watchFiles(deps, placeOf(deps, ref, "watch files in"), recursive, signal);
     },
   };
 }
+
+const looking = "look at a file in";
 
 function nameOperations(deps: FileDeps): Pick<Files, "stat" | "makeDir" | "rename" | "remove" | "symlink"> {
   async function act<T>(
@@ -48,7 +67,7 @@ function nameOperations(deps: FileDeps): Pick<Files, "stat" | "makeDir" | "renam
     operation: (files: Guest["files"], file: FilePath, signal: AbortSignal) => Promise<T>,
     signal: AbortSignal,
   ): Promise<T> {
-    const { id, file } = placeOf(deps, ref, verb);
+    const { id, file } = (verb === looking ? placeOf : changeablePlaceOf)(deps, ref, verb);
     return deps.guests.call(id, (guest, linked) => operation(guest.files, file, linked), signal);
   }
 
@@ -56,7 +75,7 @@ function nameOperations(deps: FileDeps): Pick<Files, "stat" | "makeDir" | "renam
     async stat(ref, { follow }, signal) {
       const stat = (files: Guest["files"], file: FilePath, linked: AbortSignal) =>
         files.stat(file, { follow }, linked);
-      return fileInfo(await act(ref, "look at a file in", stat, signal));
+      return fileInfo(await act(ref, looking, stat, signal));
     },
     async makeDir(ref, options, signal) {
       await act(
@@ -67,6 +86,7 @@ function nameOperations(deps: FileDeps): Pick<Files, "stat" | "makeDir" | "renam
       );
     },
     async rename(ref, to, signal) {
+      requireChangeable(to);
       await act(ref, "rename a file in", (files, file, s) => files.rename({ ...file, to }, {}, s), signal);
     },
     async remove(ref, { recursive }, signal) {

@@ -19,20 +19,20 @@ export async function keepClone(
     throw new DomainError("failed_precondition", `cannot keep sandbox ${id}: it is no clone of a fork`, {
       hint: "`ramet inspect` tells what a sandbox was made from",
     });
+  const fork = forkOf({ origin });
   const source = replaceSource ? store.sandboxes.peek(origin.source) : undefined;
   if (source?.name !== undefined) takeName(deps, source.id, id);
   const dropped = store.sandboxes
     .list()
-    .filter((other) => other.id !== id && (other.id === source?.id || isCloneOf(other, origin.checkpoint)))
+    .filter((other) => other.id !== id && (other.id === source?.id || forkOf(other) === fork))
     .map((other) => other.id);
   await settleLimited(dropped, deps.forkParallelism, (other) => drop(deps, other, signal), signal);
   deps.record("sandbox.kept", { sandbox: id, attributes: { dropped: String(dropped.length) } });
   return { sandbox: store.sandboxes.get(id), dropped };
 }
 
-function isCloneOf({ origin }: Sandbox, checkpoint: string): boolean {
-  return origin.kind === "fork" && origin.checkpoint === checkpoint;
-}
+const forkOf = ({ origin }: Pick<Sandbox, "origin">): string | undefined =>
+  origin.kind === "fork" ? (origin.fork ?? origin.checkpoint) : undefined;
 
 function takeName({ store }: Deps, from: SandboxId, to: SandboxId): void {
   store.transact((writer) => {

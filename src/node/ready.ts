@@ -1,12 +1,16 @@
 /** The processes that a template's build runs: its start command, and its ready command until it passes. */
-import type { SandboxId, SandboxSpec } from "../sandbox/sandbox.js";
+import { DomainError, isDomainError, toDomainError } from "../lib/errors.js";
+import { waitUntil } from "../lib/signal.js";
+import type { Sandbox, SandboxId, SandboxSpec } from "../sandbox/sandbox.js";
+import type { TemplateSpec } from "../template/template.js";
 import type { Deps } from "./deps.js";
 import { startTag } from "./logs.js";
+import type { TemplateProgress } from "./node.js";
 
 /** Bytes of a ready command's output that are kept for the message. */
 const outputMax = 512;
 
-export interface BuildCommand {
+interface BuildCommand {
   readonly id: SandboxId;
   readonly spec: SandboxSpec;
   readonly command: string;
@@ -15,7 +19,7 @@ export interface BuildCommand {
 const shell = (command: string) => ["/bin/sh", "-c", command];
 
 /** Leaves it running; its output is what `ramet logs` shows. */
-export async function runStartCommand(
+async function runStartCommand(
   { guests }: Pick<Deps, "guests">,
   { id, spec, command }: BuildCommand,
   signal: AbortSignal,
@@ -26,7 +30,7 @@ export async function runStartCommand(
 }
 
 /** Runs it once; passed when it exits with 0. */
-export async function runReadyCommand(
+async function runReadyCommand(
   { guests }: Pick<Deps, "guests">,
   { id, spec, command }: BuildCommand,
   signal: AbortSignal,
@@ -46,4 +50,93 @@ export async function runReadyCommand(
     },
     signal,
   );
+}
+
+/** How long a start command without a ready command is looked at: one that cannot run ends within that. */
+const startMs = 500;
+const pollMs = 200;
+
+export interface Start {
+  readonly sandbox: Sandbox;
+  readonly spec: TemplateSpec;
+  readonly report: (progress: TemplateProgress) => void;
+}
+
+/**
+ * Starts the start command and waits until the ready command passes. `failed_precondition`: the start command has
+ * failed; one that ended well may have left something running. `deadline_exceeded`: not ready in time.
+ */
+export async function becomeReady(
+  deps: Pick<Deps, "guests">,
+  { sandbox, spec, report }: Start,
+  signal: AbortSignal,
+): Promise<void> {
+  const { startCommand, readyCommand } = spec;
+  const command = (text: string) => ({ id: sandbox.id, spec: sandbox.spec, command: text });
+  if (startCommand !== undefined) await runStartCommand(deps, command(startCommand), signal);
+  if (readyCommand !== undefined) {
+    report({ step: "waiting", message: `waiting for: ${readyCommand}` });
+    await waitReady(deps, command(readyCommand), spec, signal);
+  } else if (startCommand !== undefined) await lookAtStart(deps, sandbox.id, spec, signal);
+}
+
+async function lookAtStart(
+  deps: Pick<Deps, "guests">,
+  id: SandboxId,
+  spec: TemplateSpec,
+  signal: AbortSignal,
+): Promise<void> {
+  const until = performance.now() + startMs;
+  const isOver = async (linked: AbortSignal) =>
+    (await startHasEnded(deps, id, spec, linked)) || performance.now() >= until;
+  await waitUntil(`the start command of ${spec.name}`, isOver, { intervalMs: 50, timeoutMs: 60_000 }, signal);
+}
+
+/** Throws when it has failed. */
+async function startHasEnded(
+  { guests }: Pick<Deps, "guests">,
+  id: SandboxId,
+  { name, image, startCommand }: TemplateSpec,
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (startCommand === undefined) return false;
+  const processes = await guests.call(id, (guest, linked) => guest.processes(linked), signal);
+  const status = processes.find(({ tag }) => tag === startTag)?.exit?.status;
+  if (status === undefined) return false;
+  if (status.kind === "code" && status.code === 0) return true;
+  const how = status.kind === "code" ? `exit code ${status.code}` : `signal ${status.signal}`;
+  throw new DomainError("failed_precondition", `the start command of template ${name} ended with ${how}`, {
+    hint: `try it by hand: \`ramet run --rm ${image} sh -c '...'\``,
+  });
+}
+
+async function waitReady(
+  deps: Pick<Deps, "guests">,
+  command: BuildCommand,
+  spec: TemplateSpec,
+  signal: AbortSignal,
+): Promise<void> {
+  let last = "";
+  const isReady = async (linked: AbortSignal) => {
+    const { passed, output } = await runReadyCommand(deps, command, linked);
+    last = output;
+    await startHasEnded(deps, command.id, spec, linked);
+    return passed;
+  };
+  const limits = { intervalMs: pollMs, timeoutMs: spec.readyTimeoutMs };
+  try {
+    await waitUntil(`template ${spec.name}`, isReady, limits, signal);
+  } catch (thrown) {
+    signal.throwIfAborted();
+    if (!isDomainError(thrown, "deadline_exceeded")) throw toDomainError(thrown);
+    const said = last === "" ? "it printed nothing" : `its last output: ${last}`;
+    throw new DomainError(
+      "deadline_exceeded",
+      `template ${spec.name} was not ready within ${spec.readyTimeoutMs} ms: ${said}`,
+      {
+        cause: thrown,
+        hint: `try the ready command by hand in a sandbox of image ${spec.image}, or allow more time`,
+      },
+    );
+  }
 }

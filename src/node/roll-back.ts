@@ -3,7 +3,7 @@ import type { Checkpoint } from "../checkpoint/checkpoint.js";
 import { DomainError } from "../lib/errors.js";
 import { randomId } from "../lib/ids.js";
 import { openScope } from "../lib/scope.js";
-import type { Sandbox, SandboxId } from "../sandbox/sandbox.js";
+import type { Origin, Sandbox, SandboxId } from "../sandbox/sandbox.js";
 import { transition } from "../sandbox/state.js";
 import { checkRestorable, discardCheckpointFiles } from "./checkpoint-files.js";
 import type { Deps } from "./deps.js";
@@ -92,11 +92,17 @@ function record(
         ...current,
         snapshotKey,
         parent: target.id,
-        origin: { kind: "checkpoint", checkpoint: target.id },
+        origin: originAt(current, target.id),
         state: current.state.status === "paused" ? paused : transition(current.state, paused),
       };
     });
   });
+}
+
+/** A clone of a fork stays one: `keep` goes by it. */
+function originAt({ origin }: Sandbox, checkpoint: string): Origin {
+  if (origin.kind !== "fork") return { kind: "checkpoint", checkpoint };
+  return { ...origin, checkpoint, fork: origin.fork ?? origin.checkpoint };
 }
 
 /** What the sandbox was: its layer, the memory of its pause, and a fork's checkpoint that nothing stands on any more. */

@@ -3,8 +3,8 @@
  * overlay hold the ids as seen inside. This turns the first form into the second, in place.
  */
 import { chmodSync, lchownSync, lstatSync, readdirSync, type Stats } from "node:fs";
-import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
+import { childOf } from "../lib/byte-path.js";
 
 export interface IdRange {
   /** First host id. */
@@ -25,13 +25,13 @@ export async function unshiftOwners(
   range: IdRange,
   signal?: AbortSignal,
 ): Promise<{ sizeBytes: number }> {
-  const pending = [root];
+  const pending: Buffer[] = [Buffer.from(root)];
   const linked = new Set<number>();
   let done = 0;
   let blocks = 0;
   for (let path = pending.pop(); path !== undefined; path = pending.pop()) {
     const stat = unshiftOne(path, range);
-    if (stat.isDirectory()) for (const name of readdirSync(path)) pending.push(join(path, name));
+    if (stat.isDirectory()) for (const name of readdirSync(path, "buffer")) pending.push(childOf(path, name));
     if (stat.nlink < 2 || stat.isDirectory() || !linked.has(stat.ino)) blocks += stat.blocks;
     if (stat.nlink > 1) linked.add(stat.ino);
     if (++done % perTurn === 0) {
@@ -43,7 +43,7 @@ export async function unshiftOwners(
 }
 
 /** Gives what it was before. */
-function unshiftOne(path: string, { base, size }: IdRange): Stats {
+function unshiftOne(path: Buffer, { base, size }: IdRange): Stats {
   const stat = lstatSync(path);
   const inside = (id: number) => (id >= base && id < base + size ? id - base : id);
   const uid = inside(stat.uid);

@@ -14,10 +14,13 @@ export async function watchTasks(deps: Deps, signal: AbortSignal): Promise<void>
   }
 }
 
+/** Whose operation is cut off by containerd's end goes back to running while nobody listens, or stands frozen. */
+const watched = ["running", "checkpointing", "pausing"] as const;
+
 /** What ended while nobody listened. */
 async function catchUp(deps: Deps, signal: AbortSignal): Promise<void> {
   await deps.shims.review(signal);
-  for (const { id } of deps.store.sandboxes.list({ statuses: ["running"], slots: "too" })) check(deps, id);
+  for (const { id } of deps.store.sandboxes.list({ statuses: watched, slots: "too" })) check(deps, id);
 }
 
 /** The task that holds a shim ends when the shim dies, and its sandboxes with it. Others are not ours. */

@@ -43,7 +43,14 @@ export type Origin =
   | { readonly kind: "image"; readonly image: string }
   | { readonly kind: "template"; readonly template: string; readonly checkpoint: string }
   | { readonly kind: "checkpoint"; readonly checkpoint: string }
-  | { readonly kind: "fork"; readonly source: SandboxId; readonly checkpoint: string };
+  | {
+      readonly kind: "fork";
+      readonly source: SandboxId;
+      /** Whose layer is underneath: the fork's, or one that the clone was rolled back to since. */
+      readonly checkpoint: string;
+      /** The fork's checkpoint, where that is another by now. */
+      readonly fork?: string;
+    };
 
 export interface Sandbox {
   readonly id: SandboxId;

@@ -33,7 +33,12 @@ export const originSchema: z.ZodType<Origin> = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("image"), image: z.string() }),
   z.strictObject({ kind: z.literal("template"), template: z.string(), checkpoint: idSchema }),
   z.strictObject({ kind: z.literal("checkpoint"), checkpoint: idSchema }),
-  z.strictObject({ kind: z.literal("fork"), source: sandboxIdSchema, checkpoint: idSchema }),
+  z.strictObject({
+    kind: z.literal("fork"),
+    source: sandboxIdSchema,
+    checkpoint: idSchema,
+    fork: idSchema.exactOptional(),
+  }),
 ]);
 
 const since = dateSchema;

@@ -46,9 +46,11 @@ async function copyPaths(session: Session, from: PathPlace, to: PathPlace, optio
   const isDrawn = session.io.stderr.isTTY === true;
   const watcher: CopyWatcher = {
     onBytes: (path, { bytes }) => progress.show({ label: printable(path), done: bytes }),
-    onSkipped: (path) => out.note(`left out: ${path} is neither a file, a directory nor a symbolic link`),
+    onSkipped: (path, why) => out.note(`left out: ${printable(path)}: ${why}`),
   };
-  const copied = await copyTree(source, sink, { from: from.path, to: to.path, followLink }, watcher);
+  const isSameTree = from.kind === "sandbox" && to.kind === "sandbox" && from.sandbox === to.sandbox;
+  const request = { from: from.path, to: to.path, followLink, isSameTree };
+  const copied = await copyTree(source, sink, request, watcher);
   progress[Symbol.dispose]();
   await out.document("copied", copied, () => "");
   if (isDrawn && !out.isJson)

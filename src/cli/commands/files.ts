@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { parseFileMode } from "../arguments.js";
 import { formatBytes, formatMode, printable } from "../format.js";
 import { type Cli, group, leaf } from "../session.js";
 import type { Shape } from "../shapes.js";
@@ -116,7 +117,7 @@ function catCommand(cli: Cli): Command {
 function makeDirectoryCommand(cli: Cli): Command {
   return onPath("mkdir", "Make a directory", "-p a1b2 /data/run/1")
     .option("-p, --parents", "also those above it; an existing one is no error")
-    .option("-m, --mode <octal>", "permission bits (default: 755)", (text) => Number.parseInt(text, 8))
+    .option("-m, --mode <octal>", "permission bits, less the umask 022 (default: 755)", parseFileMode)
     .action(
       cli.action(
         async (

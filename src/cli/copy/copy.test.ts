@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import {
   chmod,
@@ -26,10 +27,11 @@ beforeEach(async () => {
 });
 afterEach(() => rm(root, { recursive: true, force: true }));
 
-async function copy(from: string, to: string, source: Source = localSource(live)) {
+async function copy(from: string, to: string, source: Source = localSource(live), isSameTree = false) {
   const skipped: string[] = [];
   const watcher = { onBytes: () => {}, onSkipped: (path: string) => void skipped.push(path) };
-  const copied = await copyTree(source, localSink(), { from, to, followLink: false }, watcher);
+  const request = { from, to, followLink: false, isSameTree };
+  const copied = await copyTree(source, localSink(), request, watcher);
   return { ...copied, skipped };
 }
 
@@ -57,6 +59,20 @@ describe("where a copy goes", () => {
     await copy(`${root}/tree/.`, join(root, "new/sub"));
     for (const path of ["new/sub/link", "new/tree/sub/run", "new/sub/sub/run"])
       expect(existsSync(join(root, path)), path).toBe(true);
+  });
+
+  it("not into itself, nor what is no file at all", async () => {
+    await makeTree(join(root, "tree"));
+    const tree = join(root, "tree");
+    for (const to of [tree, `${tree}/new`, `${tree}/sub/../sub`, `${root}/./tree/sub/..`])
+      await expect(copy(tree, to, localSource(live), true), to).rejects.toMatchObject({
+        code: "invalid_argument",
+      });
+    await copy(tree, `${root}/tree-too`, localSource(live), true);
+    execFileSync("mkfifo", [join(root, "fifo")]);
+    await expect(copy(join(root, "fifo"), join(root, "out"))).rejects.toMatchObject({
+      code: "failed_precondition",
+    });
   });
 
   it("never a directory onto a file, nor a file into nowhere", async () => {
@@ -138,6 +154,12 @@ describe("a hostile source", () => {
   it("makes no devices", async () => {
     const source = hostile({ "/x": [entry("/x/dev", { type: "other" })] });
     expect((await copy("/x", join(root, "out"), source)).skipped).toEqual(["/x/dev"]);
+  });
+
+  it("cannot hide the rest behind a name that is no UTF-8", async () => {
+    const source = hostile({ "/x": [entry("/x/a\ufffd", {}), entry("/x/b", {})] });
+    const { files, skipped } = await copy("/x", join(root, "out"), source);
+    expect([files, skipped]).toEqual([1, ["/x/a\ufffd"]]);
   });
 });
 

@@ -8,6 +8,8 @@ export interface CopyRequest {
   readonly to: string;
   /** Copy what a symbolic link at `from` points to, not the link. */
   readonly followLink: boolean;
+  /** Both ends are of one sandbox. */
+  readonly isSameTree: boolean;
 }
 
 export interface Copied {
@@ -19,8 +21,8 @@ export interface Copied {
 
 export interface CopyWatcher {
   onBytes(path: string, copied: Copied): void;
-  /** A device, FIFO or socket, which is left out. */
-  onSkipped(path: string): void;
+  /** Left out, and why. */
+  onSkipped(path: string, why: string): void;
 }
 
 interface Link {
@@ -39,7 +41,11 @@ export async function copyTree(
   watcher: CopyWatcher,
 ): Promise<Copied> {
   const root = await source.entry(request.from, { follow: request.followLink });
+  if (root.type === "other")
+    throw new DomainError("failed_precondition", `cannot copy ${request.from}: ${notCopied}`);
   const target = await placeOf(root, sink, request);
+  if (root.type === "directory" && request.isSameTree && isWithin(target, request.from))
+    throw new DomainError("invalid_argument", `cannot copy ${request.from} into itself, to ${target}`);
   const copied: Copied = { files: 0, directories: 0, symlinks: 0, bytes: 0 };
   const links: Link[] = [];
   await copyEntry({ source, sink, watcher, copied, links }, root, target);
@@ -68,6 +74,11 @@ async function placeOf(root: Entry, sink: Sink, { from, to }: CopyRequest): Prom
   return to;
 }
 
+function isWithin(path: string, directory: string): boolean {
+  const above = `${posix.resolve("/", directory)}/`.replace("//", "/");
+  return `${posix.resolve("/", path)}/`.startsWith(above);
+}
+
 /** `dir/.` and `.` mean what is in the directory; so do names that are no names. */
 function meansContents(path: string): boolean {
   const name = path.slice(path.lastIndexOf("/") + 1);
@@ -82,6 +93,11 @@ interface CopyContext {
   readonly links: Link[];
 }
 
+const notCopied = "it is neither a file, a directory nor a symbolic link";
+
+/** Names that are no UTF-8 come with U+FFFD in them, and nothing can be asked for by such a name. */
+const isNamed = ({ name }: Entry) => !name.includes("\ufffd");
+
 async function copyEntry(context: CopyContext, entry: Entry, to: string): Promise<void> {
   const { source, sink, watcher, copied, links } = context;
   switch (entry.type) {
@@ -93,14 +109,16 @@ async function copyEntry(context: CopyContext, entry: Entry, to: string): Promis
       // Its owner has to be able to fill it, whatever the mode of the original is.
       await sink.makeDirectory(to, entry.mode | 0o700);
       copied.directories += 1;
-      for await (const child of source.children(entry))
-        await copyEntry(context, child, joinPath(to, child.name));
+      for await (const child of source.children(entry)) {
+        if (isNamed(child)) await copyEntry(context, child, joinPath(to, child.name));
+        else watcher.onSkipped(child.path, "its name is not UTF-8");
+      }
       return;
     case "symlink":
       links.push({ path: to, target: entry.symlinkTarget ?? "" });
       return;
     case "other":
-      watcher.onSkipped(entry.path);
+      watcher.onSkipped(entry.path, notCopied);
   }
 }
 

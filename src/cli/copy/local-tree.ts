@@ -39,9 +39,14 @@ const localCodes: Readonly<Record<string, ErrorCode>> = {
   EDQUOT: "resource_exhausted",
 };
 
+const localTexts: Readonly<Record<string, (path: string) => string>> = {
+  ENOENT: (path) => `there is no ${path} on this machine`,
+  ENOTDIR: (path) => `a part of ${path} on this machine is no directory`,
+};
+
 function localError(error: NodeJS.ErrnoException, path: string): DomainError {
   const code = localCodes[error.code ?? ""] ?? "failed_precondition";
-  const text = error.code === "ENOENT" ? `there is no ${path} on this machine` : error.message;
+  const text = localTexts[error.code ?? ""]?.(path) ?? error.message;
   return new DomainError(code, text, { cause: error });
 }
 
@@ -93,8 +98,8 @@ function safeMode(mode: number): number {
 /** Beside its place and then renamed: a link at that place is replaced, never followed. */
 async function replaceFile(path: string, mode: number, data: AsyncIterable<Uint8Array>): Promise<void> {
   const temporary = `${path}.ramet-${process.pid}`;
-  await rm(temporary, { force: true });
   try {
+    await rm(temporary, { force: true });
     await writeInto(temporary, "wx", data);
     await chmod(temporary, mode);
     await rename(temporary, path);

@@ -150,3 +150,47 @@ it("an image in use is not removed, and says by whom", async () => {
     message: expect.stringContaining("template base"),
   });
 });
+
+describe("a file name that is no UTF-8", () => {
+  it("goes through checkpoint, fork, pause and commit", async () => {
+    await box.sh(id, "mkdir -p /srv/d && printf kept > /srv/d/$'x\\xff\\xfe'");
+    const look = "cat /srv/d/*";
+    await box.node.checkpoints.create(id, { name: "odd" }, soon());
+    const [clone] = await box.fork(id, { count: 1 });
+    expect(await box.sh(clone?.id ?? "", look)).toBe("kept");
+    await box.node.sandboxes.pause(id, soon());
+    await box.node.sandboxes.resume(id, soon());
+    expect(await box.sh(id, look)).toBe("kept");
+    const config = { env: {}, labels: {}, cmd: [], entrypoint: [] };
+    await box.node.sandboxes.commit(id, { image: "odd", replace: true, ...config }, soon());
+    const { id: fromImage } = await box.createCold({ image: "odd" });
+    expect(await box.sh(fromImage, look)).toBe("kept");
+    await box.node.sandboxes.delete(fromImage, { force: true }, soon());
+    await box.node.images.delete("odd", soon());
+  });
+});
+
+describe("what the sandbox is reached through", () => {
+  it.each(["/.ramet", "/.ramet/guest.sock", "/tmp/../.ramet/x", "//.ramet/", "/"])(
+    "stays: %s",
+    async (path) => {
+      const { files } = box.node;
+      const attempts = [
+        files.remove(at(path), { recursive: true }, soon()),
+        files.rename(at(path), "/tmp/away", soon()),
+        files.rename(at("/etc/hostname"), path, soon()),
+        files.makeDir(at(path), { parents: true, mode: 0o755 }, soon()),
+        files.symlink(at(path), "/tmp", soon()),
+      ];
+      for (const attempt of attempts)
+        await expect(attempt).rejects.toMatchObject({ code: "failed_precondition" });
+      expect(await box.sh(id, "echo here")).toBe("here");
+    },
+  );
+});
+
+it("an argument that the kernel does not take is said to be too large", async () => {
+  await expect(box.run(id, ["true", "x".repeat(200_000)])).rejects.toMatchObject({
+    code: "invalid_argument",
+  });
+});

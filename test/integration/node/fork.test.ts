@@ -245,6 +245,19 @@ describe("keep", () => {
     });
   });
 
+  it("counts a clone that was rolled back since", async () => {
+    const { id: source } = await box.create();
+    const [winner = source, loser = source] = (await box.fork(source, { count: 2 })).map(({ id }) => id);
+    const keep = () => box.node.sandboxes.keep(winner, { replaceSource: false }, soon());
+    for (const id of [winner, loser, loser]) {
+      const checkpoint = await box.node.checkpoints.create(id, {}, soon());
+      await box.node.sandboxes.rollBack(id, { checkpoint: checkpoint.id }, soon());
+    }
+    expect((await keep()).dropped).toEqual([loser]);
+    for (const { checkpoint } of await box.node.checkpoints.list({ all: false }))
+      await box.node.checkpoints.delete(checkpoint.id, soon()).catch(() => {});
+  });
+
   it("refuses what is no clone", async () => {
     const { id } = await box.create();
     await expect(box.node.sandboxes.keep(id, { replaceSource: false }, soon())).rejects.toMatchObject({

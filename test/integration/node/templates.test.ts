@@ -37,6 +37,24 @@ it("says what the ready command printed last when it never passes, and leaves no
 });
 
 it.each([
+  ["with a ready command", { startCommand: "exit 3", readyCommand: "true" }, /ended with exit code 3/],
+  ["without one", { startCommand: "no-such-command" }, /ended with exit code 127/],
+  ["by a signal", { startCommand: "kill -9 $$", readyCommand: "false" }, /ended with signal/],
+])("is refused when the start command fails, %s", async (_name, spec, message) => {
+  const before = await box.holdings();
+  await expect(box.buildTemplate(spec)).rejects.toMatchObject({
+    code: "failed_precondition",
+    message: expect.stringMatching(message),
+  });
+  await box.expectNoLeak(before);
+});
+
+it("is built when the start command ends well", async () => {
+  await box.buildTemplate({ startCommand: "sleep 1000 & exit 0" });
+  expect(await box.sh((await fromTemplate("t")).id, "pgrep -x sleep")).toMatch(/^\d+$/);
+});
+
+it.each([
   ["an image that does not exist", { image: "nothing" }, "not_found"],
   ["a user that does not exist", { user: "nobody-here", startCommand: "true" }, "not_found"],
   ["a working directory that does not exist", { cwd: "/nowhere", startCommand: "true" }, "not_found"],
