@@ -77,6 +77,8 @@ struct proc {
     int out[2], in, error_pipe;
     size_t drain_left[2];
     int64_t drain_deadline;
+    // When to look again at a terminal that no process has open; 0 while one has.
+    int64_t away_until;
     struct ring ring;
     struct buf input;
     bool pty, input_end, reaped, drained, held, dead;

@@ -71,6 +71,9 @@ static int timeout(void) {
         if (p->reaped && !p->drained) {
             return TICK_MS / 10;
         }
+        if (p->away_until != 0) {
+            wait = TICK_MS;
+        }
     }
     return wait;
 }

@@ -8,6 +8,7 @@
 
 #define READ_STEP (32u * 1024u)
 #define PTY_DRAIN_MS 100
+#define AWAY_MS 100
 #define STREAM_STDOUT 1
 #define STREAM_STDERR 2
 #define STREAM_PTY 3
@@ -63,8 +64,20 @@ static void read_output(struct proc *p, int which) {
         p->drain_left[which] = (size_t)n < left ? left - (size_t)n : 0;
     } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
         // EIO is how a pty says that its last other end is closed.
-        proc_close_output(p, which);
+        if (p->pty && !p->reaped) {
+            p->away_until = now_ms() + AWAY_MS;
+        } else {
+            proc_close_output(p, which);
+        }
     }
+}
+
+// Closing the pty would end its session by SIGHUP, and a living process may open its terminal again.
+static bool is_away(struct proc *p) {
+    if (p->away_until != 0 && (p->reaped || now_ms() >= p->away_until)) {
+        p->away_until = 0;
+    }
+    return p->away_until != 0;
 }
 
 bool proc_takes_input(const struct proc *p) {
@@ -150,7 +163,7 @@ void proc_prepare(struct proc *p) {
         int events = room_for(p, i) > 0 ? POLLIN : 0;
         events |= p->pty && pending ? POLLOUT : 0;
         // Without events poll would still report a hang-up, again and again.
-        if (p->out[i] >= 0 && events != 0) {
+        if (p->out[i] >= 0 && events != 0 && !is_away(p)) {
             poll_add(p->out[i], (short)events, proc_ready, p, i);
         }
     }

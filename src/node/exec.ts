@@ -48,8 +48,8 @@ export function spawnOf(options: ExecOptions, { spec }: Pick<LiveSandbox, "spec"
 /** In a command line the user and the directory are arguments, and only the command is what may be missing. */
 export function spawnError(thrown: unknown): unknown {
   const code = guestErrorOf(thrown)?.code;
-  if (code !== "no_such_user" && code !== "bad_cwd") return thrown;
-  const { message, hint, cause } = toDomainError(thrown);
+  const { code: kind, message, hint, cause } = toDomainError(thrown);
+  if (kind !== "not_found" || (code !== "no_such_user" && code !== "bad_cwd")) return thrown;
   return new DomainError("invalid_argument", message, { cause, ...(hint === undefined ? {} : { hint }) });
 }
 

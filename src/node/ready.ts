@@ -63,7 +63,8 @@ export interface Start {
 }
 
 /**
- * Starts the start command and waits until the ready command passes. `failed_precondition`: the start command has
+ * Starts the start command and waits until the ready command passes. `not_found`: the default user or directory does
+ * not exist; `failed_precondition`: the start command has
  * failed; one that ended well may have left something running. `deadline_exceeded`: not ready in time.
  */
 export async function becomeReady(
@@ -73,11 +74,28 @@ export async function becomeReady(
 ): Promise<void> {
   const { startCommand, readyCommand } = spec;
   const command = (text: string) => ({ id: sandbox.id, spec: sandbox.spec, command: text });
+  await requireDefaults(deps, sandbox, signal);
   if (startCommand !== undefined) await runStartCommand(deps, command(startCommand), signal);
   if (readyCommand !== undefined) {
     report({ step: "waiting", message: `waiting for: ${readyCommand}` });
     await waitReady(deps, command(readyCommand), spec, signal);
   } else if (startCommand !== undefined) await lookAtStart(deps, sandbox.id, spec, signal);
+}
+
+/** Every process of every sandbox of it would fail without its default user and directory. */
+async function requireDefaults(
+  { guests }: Pick<Deps, "guests">,
+  { id, spec: { user, cwd } }: Sandbox,
+  signal: AbortSignal,
+): Promise<void> {
+  await guests.call(
+    id,
+    async (guest, linked) => {
+      await guest.lookUpUser(user, linked);
+      await guest.files.stat({ path: cwd, user }, { follow: true }, linked);
+    },
+    signal,
+  );
 }
 
 async function lookAtStart(

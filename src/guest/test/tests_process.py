@@ -203,6 +203,17 @@ def test_a_terminal_of_a_user(g):
     assert b"1234" in s.pty and b"hi" in s.pty, s.pty
 
 
+def test_a_process_outlives_its_use_of_a_terminal(g):
+    s = g.run("echo hi; exec </dev/null >/dev/null 2>&1; sleep 0.3; exit 6", flags=PTY)
+    assert b"hi" in s.pty and s.exit.status == 6, (s.pty, s.exit)
+
+
+def test_a_terminal_is_opened_again(g):
+    s = g.run("t=$(tty); exec </dev/null >/dev/null 2>&1; sleep 0.3; exec <$t >$t; echo back; stty size",
+              flags=PTY, rows=40, cols=120)
+    assert b"back" in s.pty and b"40 120" in s.pty and s.exit.status == 0, (s.pty, s.exit)
+
+
 def test_keys_and_end_of_file_on_a_terminal(g):
     s = g.spawn("cat; echo rc=$?; trap 'exit 9' INT; echo ready; while :; do sleep 0.02; done", flags=PTY)
     s.c.send(2, b"line\n")
