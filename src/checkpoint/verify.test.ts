@@ -19,7 +19,7 @@ afterEach(() => rm(dir, { recursive: true }));
 describe("verifier", () => {
   it("digests all files, sorted, and finds them unchanged", async () => {
     const verifier = createVerifier(limits);
-    const files = await verifier.digest(inside(""), { sync: true });
+    const files = await verifier.digest(inside(""));
     expect(files.map((f) => [f.path, f.sizeBytes])).toEqual([
       ["config", 0],
       ["images/core-1.img", 4],

@@ -1,11 +1,11 @@
 /** Reads a checkpoint's files and compares them with the manifest. What it finds is said in sentences. */
 import { createHash } from "node:crypto";
-import { type BigIntStats, constants } from "node:fs";
+import { type BigIntStats, closeSync, constants, fstatSync, openSync, readFileSync } from "node:fs";
 import { type FileHandle, lstat, open, readdir } from "node:fs/promises";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { mapLimited } from "../lib/limit.js";
 import { openRegular } from "../lib/regular-file.js";
-import { settleAll } from "../lib/settle.js";
 import type { ManifestFile } from "./manifest.js";
 import type { Begun } from "./read-ahead.js";
 
@@ -15,8 +15,6 @@ export interface VerifyOptions {
 }
 
 export interface DigestOptions {
-  /** Also make each file's content durable, while it is read. */
-  readonly sync?: boolean;
   /** What has been read already, by path. */
   readonly begun?: ReadonlyMap<string, Begun>;
 }
@@ -99,15 +97,18 @@ export function createVerifier({ parallel, rememberMax }: VerifierLimits): Verif
       return (await mapLimited(files, parallel, check, signal)).filter((problem) => problem !== undefined);
     },
 
-    async digest(directory, { sync = false, begun } = {}, signal) {
+    async digest(directory, { begun } = {}, signal) {
       const read = async (path: string, _index: number, linked: AbortSignal) => {
         await using file = await open(join(directory, path), constants.O_RDONLY | constants.O_NOFOLLOW);
         const soFar = begun?.get(path);
-        const digesting = digestOf(file, soFar === undefined ? {} : { begun: soFar }, linked);
-        const [sha256] = await settleAll(digesting, sync ? file.sync() : undefined);
+        const sha256 = await digestOf(file, soFar === undefined ? {} : { begun: soFar }, linked);
         return { path, sizeBytes: (await file.stat()).size, sha256 };
       };
-      return mapLimited((await pathsBelow(directory)).sort(), parallel, read, signal);
+      const paths = (await pathsBelow(directory)).sort();
+      const small = await digestSmall(directory, paths, known, signal);
+      const large = paths.filter((path) => !small.has(path));
+      for (const file of await mapLimited(large, parallel, read, signal)) small.set(file.path, file);
+      return paths.map((path) => small.get(path)).filter((file) => file !== undefined);
     },
   };
 }
@@ -126,6 +127,45 @@ function createMemory(max: number) {
       }
     },
   };
+}
+
+/** So small that waiting for a thread, several times for each file, would take longer than reading it. */
+const smallBytes = 128 * 1024;
+const smallPerTurn = 64;
+
+async function digestSmall(
+  directory: string,
+  paths: readonly string[],
+  known: ReturnType<typeof createMemory>,
+  signal?: AbortSignal,
+): Promise<Map<string, ManifestFile>> {
+  const digested = new Map<string, ManifestFile>();
+  for (const [index, path] of paths.entries()) {
+    if (index > 0 && index % smallPerTurn === 0) {
+      signal?.throwIfAborted();
+      await setImmediate();
+    }
+    const found = readSmall(join(directory, path));
+    if (found === undefined) continue;
+    const sha256 = createHash("sha256").update(found.content).digest("hex");
+    known.remember(fingerprint(found.stat), sha256);
+    digested.set(path, { path, sizeBytes: found.content.length, sha256 });
+  }
+  return digested;
+}
+
+/** Undefined for one that is larger, or that changes while it is read. */
+function readSmall(path: string): { readonly content: Buffer; readonly stat: BigIntStats } | undefined {
+  const file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    const stat = fstatSync(file, { bigint: true });
+    if (!stat.isFile() || stat.size > BigInt(smallBytes)) return undefined;
+    const content = readFileSync(file);
+    const isSame = fingerprint(fstatSync(file, { bigint: true })) === fingerprint(stat);
+    return isSame && BigInt(content.length) === stat.size ? { content, stat } : undefined;
+  } finally {
+    closeSync(file);
+  }
 }
 
 async function pathsBelow(directory: string): Promise<string[]> {

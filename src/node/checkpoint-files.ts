@@ -12,9 +12,10 @@ import {
   manifestBytesMax,
   parseManifest,
 } from "../checkpoint/manifest.js";
-import { renameDurably, syncDirectory, writeNewFile } from "../lib/atomic-file.js";
+import { renameDurably, syncDirectory, syncTree, writeNewFile } from "../lib/atomic-file.js";
 import { DomainError } from "../lib/errors.js";
 import { openRegular } from "../lib/regular-file.js";
+import { settleAll } from "../lib/settle.js";
 import type { Sandbox } from "../sandbox/sandbox.js";
 import type { Deps } from "./deps.js";
 import type { Dump } from "./dump.js";
@@ -27,9 +28,11 @@ export interface SealedImages {
   /** Size of the memory in them. */
   readonly memoryBytes: number;
   readonly files: ManifestFile[];
+  /** They are on the disk. */
+  readonly durable: Promise<void>;
 }
 
-/** Digests a dump's images and makes them durable. Not a fork's: it is used at once and gone after a crash. */
+/** Digests a dump's images, and begins to make them durable. Not a fork's: it is used at once and gone after a crash. */
 export async function sealImages(
   { paths, verifier }: Pick<Deps, "paths" | "verifier">,
   { id, kind, begun }: Pick<Checkpoint, "id" | "kind"> & Pick<Dump, "begun">,
@@ -37,11 +40,14 @@ export async function sealImages(
 ): Promise<SealedImages> {
   const images = join(paths.partial(id), checkpointFiles.images);
   const memoryBytes = await memoryBytesOf(images);
-  if (kind === "fork") return { memoryBytes, files: [] };
-  const files = await verifier.digest(images, { sync: true, begun }, signal);
-  await syncDirectory(images);
+  if (kind === "fork") return { memoryBytes, files: [], durable: Promise.resolve() };
+  const files = await verifier.digest(images, { begun }, signal);
+  const durable = syncTree(images, signal);
+  // Whoever makes it a whole checkpoint waits for it.
+  durable.catch(() => {});
   return {
     memoryBytes,
+    durable,
     files: files.map((file) => ({ ...file, path: join(checkpointFiles.images, file.path) })),
   };
 }
@@ -59,7 +65,7 @@ export interface Finished {
 export async function finishCheckpointFiles(
   deps: FileDeps,
   finished: Finished,
-  { memoryBytes, files }: SealedImages,
+  { memoryBytes, files, durable }: SealedImages,
 ): Promise<void> {
   const { id, kind } = finished;
   const partial = deps.paths.partial(id);
@@ -68,7 +74,7 @@ export async function finishCheckpointFiles(
     return;
   }
   const manifest = { ...manifestOf(deps, finished, memoryBytes), files };
-  await writeNewFile(join(partial, checkpointFiles.manifest), formatManifest(manifest));
+  await settleAll(durable, writeNewFile(join(partial, checkpointFiles.manifest), formatManifest(manifest)));
   await syncDirectory(partial);
   await renameDurably(partial, deps.paths.checkpoint(id));
 }

@@ -55,10 +55,10 @@ export async function dump(
   await using undo = openScope();
   const directory = paths.partial(options.checkpoint);
   undo.defer(() => rm(directory, { recursive: true, force: true }));
-  // At a restore CRIU opens some images as the mapped root, relative to their directory; above it only root passes.
-  await mkdir(join(directory, checkpointFiles.images), { recursive: true, mode: 0o755 });
-  await mkdir(join(directory, checkpointFiles.work), { mode: 0o700 });
-  await refuseTraced(sandbox.id, await freezer.pids(sandbox.id));
+  await settleAll(
+    makeDirectories(directory),
+    freezer.pids(sandbox.id).then((pids) => refuseTraced(sandbox.id, pids)),
+  );
   const standing = openStanding();
   const beside = options.beside?.(standing.reached);
   // Waited for later, whatever becomes of it.
@@ -91,6 +91,12 @@ export async function dump(
   await reading?.end();
   undo.move();
   return { freezeMs, begun: reading?.begun ?? new Map() };
+}
+
+async function makeDirectories(directory: string): Promise<void> {
+  // At a restore CRIU opens some images as the mapped root, relative to their directory; above it only root passes.
+  await mkdir(join(directory, checkpointFiles.images), { recursive: true, mode: 0o755 });
+  await mkdir(join(directory, checkpointFiles.work), { mode: 0o700 });
 }
 
 /** CRIU splices the pages of one process after another into these, and never goes back. */
