@@ -3,7 +3,7 @@
  * cost. Layouts are CRIU's (criu/include/magic.h, images/inventory.proto, images/stats.proto). Pure.
  */
 import { BinaryReader } from "google-protobuf";
-import { DomainError } from "../lib/errors.js";
+import { damaged } from "./damaged.js";
 
 const inventoryMagic = 0x58313116;
 const serviceMagic = 0x55105940;
@@ -50,12 +50,6 @@ export function readDumpStats(bytes: Buffer): DumpStats {
     pagesWritten: value(7),
     sharedPagesWritten: value(14),
   };
-}
-
-function damaged(name: string, why: string): DomainError {
-  return new DomainError("failed_precondition", `the checkpoint's ${name} is damaged: ${why}`, {
-    hint: "restore another checkpoint",
-  });
 }
 
 /** An image is its magic numbers, and then each message with its length in front. */
