@@ -1,0 +1,240 @@
+/**
+ * Makes a dump share its memory: the pages of private anonymous mappings go into one sparse file for each process, and
+ * the images say that these mappings are private ones of that file. A restore then reads none of them, and all clones
+ * have the same pages of the page cache.
+ *
+ * Killed anywhere, it leaves a dump that restores to the same memory: a file that nothing refers to comes first, then
+ * the mappings, whose pages are still in the images and win; only then the page map without them.
+ */
+import { open, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { DomainError } from "../../lib/errors.js";
+import { damaged } from "../damaged.js";
+import { onlyMessage } from "./codec.js";
+import { copyRuns } from "./copy-runs.js";
+import { numbersOf, readMessages, replaceDumpFile, replaceMessages, requireDumpFile } from "./dump-files.js";
+import { allBytesOf, bytesField, type Message, parseMessage, serializeMessage } from "./message.js";
+import { type Pagemap, presentBytes, readPagemap, writePagemap } from "./pagemap.js";
+import { keptRuns, type MemoryPlan, planMemory, type Run } from "./plan-memory.js";
+import { findMount, type MemoryFile, memoryFileMode, readFileTable, regularFileEntry } from "./reg-file.js";
+import { mapFile, pageBytes, parseVma } from "./vma.js";
+
+export interface ConvertOptions {
+  /** CRIU's images; they are changed. */
+  readonly images: string;
+  /** Where the memory files go, as `<checkpoint>-<pid>`. */
+  readonly memory: string;
+  readonly checkpoint: string;
+  /** Where processes have that directory. It is a mount, with files that may be mapped. */
+  readonly mountPath: string;
+  /** Of the memory files; whoever runs this, if not given. */
+  readonly owner?: { readonly uid: number; readonly gid: number };
+}
+
+export interface ConvertedProcess {
+  /** Its id inside. */
+  readonly pid: number;
+  readonly movedPages: number;
+  /** Pages that each restore reads. */
+  readonly keptPages: number;
+  readonly file: { readonly name: string; readonly bytes: number } | undefined;
+}
+
+export interface ConvertedDump {
+  readonly processes: readonly ConvertedProcess[];
+  /** Names of the memory files of earlier checkpoints that this one needs as well. */
+  readonly earlier: readonly string[];
+}
+
+interface Subject {
+  readonly pid: number;
+  readonly mm: Message;
+  readonly pagemap: Pagemap;
+  readonly plan: MemoryPlan;
+}
+
+interface Conversion extends Subject {
+  readonly file: MemoryFile;
+  readonly name: string;
+  /** Of the pages image that gets what stays. */
+  readonly pagesId: number;
+}
+
+const vmasField = 14;
+const filesName = "files.img";
+const nameMax = 100;
+
+export async function convertDump(options: ConvertOptions, signal: AbortSignal): Promise<ConvertedDump> {
+  const { images, checkpoint, mountPath } = options;
+  if (!/^[A-Za-z0-9][\w.-]*$/.test(checkpoint) || checkpoint.length > nameMax)
+    throw new DomainError("invalid_argument", `a memory file cannot be named after ${checkpoint}`);
+  const files = await readMessages(images, filesName, "files");
+  const { paths, freeId } = readFileTable(files, filesName);
+  const earlier = earlierNames(paths, mountPath);
+  if (earlier.some((name) => name.startsWith(`${checkpoint}-`)))
+    throw new DomainError("failed_precondition", `the dump of ${checkpoint} shares its memory already`);
+  const subjects: Subject[] = [];
+  for (const pid of await numbersOf(images, "mm")) {
+    signal.throwIfAborted();
+    subjects.push(await readSubject(pid, options, paths));
+  }
+  const free = { fileId: freeId, pagesId: await freePagesId(images, subjects) };
+  const conversions = await nameFiles(options, subjects, free);
+  if (conversions.length > 0) await writeAll(options, conversions, files, signal);
+  const named = new Map(conversions.map(({ pid, name, file }) => [pid, { name, bytes: file.bytes }]));
+  return {
+    processes: subjects.map(({ pid, plan }) => ({
+      pid,
+      movedPages: plan.movedBytes / pageBytes,
+      keptPages: plan.keptBytes / pageBytes,
+      file: named.get(pid),
+    })),
+    earlier,
+  };
+}
+
+async function writeAll(
+  { images, memory, owner }: ConvertOptions,
+  conversions: readonly Conversion[],
+  files: readonly Buffer[],
+  signal: AbortSignal,
+): Promise<void> {
+  const made: string[] = [];
+  try {
+    for (const conversion of conversions) {
+      const target = join(memory, conversion.name);
+      // Left by an attempt that was killed: no image refers to it, as was seen above.
+      await rm(target, { force: true });
+      made.push(target, join(images, pagesName(conversion.pagesId)));
+      await writePages(images, target, owner, conversion, signal);
+    }
+  } catch (thrown) {
+    for (const path of made) await rm(path, { force: true });
+    throw diskError(thrown);
+  }
+  await replaceMessages(images, filesName, "files", [
+    ...files,
+    ...conversions.map(({ file }) => regularFileEntry(file)),
+  ]);
+  for (const conversion of conversions) await switchOver(images, conversion);
+}
+
+async function readSubject(
+  pid: number,
+  { images, mountPath }: ConvertOptions,
+  paths: ReadonlyMap<number, string>,
+): Promise<Subject> {
+  const name = mmName(pid);
+  const mm = parseMessage(onlyMessage(await readMessages(images, name, "mm"), name), name);
+  const vmas = allBytesOf(mm, vmasField, name).map((bytes) => parseVma(bytes, name));
+  if (vmas.length === 0) throw damaged(name, "it has no mappings");
+  const pagemap = readPagemap(await requireDumpFile(images, pagemapName(pid)), pagemapName(pid));
+  const plan = planMemory({ vmas, entries: pagemap.entries, paths, mountPath, name });
+  return { pid, mm, pagemap, plan };
+}
+
+/** CRIU gives each page map its own pages. Only so the old ones can go when a new image has what is left. */
+async function freePagesId(images: string, subjects: readonly Subject[]): Promise<number> {
+  const used = new Set<number>();
+  const use = (pagesId: number, name: string) => {
+    if (used.has(pagesId)) throw damaged(name, `its pages ${pagesId} are those of another one too`);
+    used.add(pagesId);
+  };
+  for (const { pid, pagemap } of subjects) use(pagemap.pagesId, pagemapName(pid));
+  for (const id of await numbersOf(images, "pagemap-shmem")) {
+    const name = `pagemap-shmem-${id}.img`;
+    use(readPagemap(await requireDumpFile(images, name), name).pagesId, name);
+  }
+  return Math.max(0, ...used) + 1;
+}
+
+async function nameFiles(
+  { images, checkpoint, mountPath }: ConvertOptions,
+  subjects: readonly Subject[],
+  free: { readonly fileId: number; readonly pagesId: number },
+): Promise<Conversion[]> {
+  const sharing = subjects.filter(({ plan }) => plan.mapped.length > 0);
+  if (sharing.length === 0) return [];
+  const mountId = await findMountId(images, mountPath);
+  return sharing.map((subject, index) => {
+    const name = `${checkpoint}-${subject.pid}`;
+    const path = `${mountPath}/${name}`;
+    const file = { id: free.fileId + index, path, bytes: subject.plan.fileBytes, mountId };
+    return { ...subject, name, file, pagesId: free.pagesId + index };
+  });
+}
+
+async function findMountId(images: string, mountPath: string): Promise<number | undefined> {
+  const tables = [];
+  for (const id of await numbersOf(images, "mountpoints")) {
+    const name = `mountpoints-${id}.img`;
+    tables.push({ name, messages: await readMessages(images, name, "mounts") });
+  }
+  return findMount(tables, mountPath);
+}
+
+/** New files only: nothing of the dump is changed yet. */
+async function writePages(
+  images: string,
+  target: string,
+  owner: ConvertOptions["owner"],
+  { pagemap, plan, pagesId }: Conversion,
+  signal: AbortSignal,
+): Promise<void> {
+  const name = pagesName(pagemap.pagesId);
+  await using pages = await open(join(images, name), "r");
+  const { size } = await pages.stat();
+  if (size < presentBytes(pagemap.entries)) throw damaged(name, `it has only ${size} bytes`);
+  const write = async (path: string, flags: string, mode: number, runs: readonly Run[], bytes: number) => {
+    await using file = await open(path, flags, mode);
+    await file.chmod(mode);
+    if (path === target && owner !== undefined) await file.chown(owner.uid, owner.gid);
+    await file.truncate(bytes);
+    await copyRuns({ file: pages, name }, file, runs, signal);
+  };
+  await write(target, "wx", memoryFileMode, plan.moved, plan.fileBytes);
+  await write(join(images, pagesName(pagesId)), "w", 0o600, keptRuns(plan.kept), plan.keptBytes);
+}
+
+async function switchOver(images: string, conversion: Conversion): Promise<void> {
+  const { pid, mm, plan, file, pagemap, pagesId } = conversion;
+  const offsets = new Map(plan.mapped.map(({ index, offset }) => [index, offset]));
+  let index = -1;
+  const message = mm.map((field) => {
+    if (field.number !== vmasField) return field;
+    index++;
+    const offset = offsets.get(index);
+    if (offset === undefined) return field;
+    const [bytes] = allBytesOf([field], vmasField, mmName(pid));
+    return bytes === undefined
+      ? field
+      : bytesField(vmasField, mapFile(bytes, { id: file.id, offset }, mmName(pid)));
+  });
+  await replaceMessages(images, mmName(pid), "mm", [serializeMessage(message)]);
+  const left = writePagemap({ head: pagemap.head, entries: plan.kept }, pagesId);
+  await replaceDumpFile(images, pagemapName(pid), left);
+  await rm(join(images, pagesName(pagemap.pagesId)));
+}
+
+/** Files below the mount, mapped or open: a restore opens them. */
+function earlierNames(paths: ReadonlyMap<number, string>, mountPath: string): string[] {
+  const names = [...paths.values()]
+    .filter((path) => path.startsWith(`${mountPath}/`))
+    .map((path) => path.slice(mountPath.length + 1));
+  const strange = names.find((name) => name.includes("/"));
+  if (strange !== undefined) throw damaged(filesName, `it has a file ${mountPath}/${strange}`);
+  return [...new Set(names)].sort();
+}
+
+function diskError(thrown: unknown): unknown {
+  const code = thrown instanceof Error && "code" in thrown ? thrown.code : undefined;
+  if (code !== "ENOSPC" && code !== "EDQUOT") return thrown;
+  return new DomainError("resource_exhausted", "the disk is full: the memory cannot be written", {
+    cause: thrown,
+    hint: "delete checkpoints that are not needed",
+  });
+}
+
+const mmName = (pid: number) => `mm-${pid}.img`;
+const pagemapName = (pid: number) => `pagemap-${pid}.img`;
+const pagesName = (id: number) => `pages-${id}.img`;

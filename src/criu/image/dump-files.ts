@@ -1,0 +1,60 @@
+/** The files of a dump's directory. */
+import { open, readdir, readFile, rename, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { damaged } from "../damaged.js";
+import { type ImageKind, imageBytesMax, readImage, writeImage } from "./codec.js";
+
+/** Numbers N of the files `<prefix>-N.img`, in order. */
+export async function numbersOf(dir: string, prefix: string): Promise<number[]> {
+  const pattern = new RegExp(`^${prefix}-([0-9]{1,10})\\.img$`);
+  const numbers = (await readdir(dir)).flatMap((name) => {
+    const number = pattern.exec(name)?.[1];
+    return number === undefined ? [] : [Number(number)];
+  });
+  return numbers.sort((a, b) => a - b);
+}
+
+/** A whole image; undefined if there is none of this name. */
+export async function readDumpFile(dir: string, name: string): Promise<Buffer | undefined> {
+  const path = join(dir, name);
+  try {
+    const { size } = await stat(path);
+    if (size > imageBytesMax) throw damaged(name, `it has ${size} bytes`);
+    return await readFile(path);
+  } catch (thrown) {
+    if (thrown instanceof Error && "code" in thrown && thrown.code === "ENOENT") return undefined;
+    throw thrown;
+  }
+}
+
+export async function requireDumpFile(dir: string, name: string): Promise<Buffer> {
+  const bytes = await readDumpFile(dir, name);
+  if (bytes === undefined) throw damaged(name, "it is missing");
+  return bytes;
+}
+
+export async function readMessages(dir: string, name: string, kind: ImageKind): Promise<Buffer[]> {
+  return readImage(await requireDumpFile(dir, name), kind, name);
+}
+
+export async function replaceMessages(
+  dir: string,
+  name: string,
+  kind: ImageKind,
+  messages: readonly Uint8Array[],
+): Promise<void> {
+  await replaceDumpFile(dir, name, writeImage(kind, messages));
+}
+
+/**
+ * Readers see the old content or the new. What makes a dump durable syncs all of it in the end, so this does not.
+ * An image has the secrets of its processes: it is root's alone, as CRIU makes it.
+ */
+export async function replaceDumpFile(dir: string, name: string, bytes: Uint8Array): Promise<void> {
+  const temporary = join(dir, `${name}.tmp`);
+  {
+    await using file = await open(temporary, "w", 0o600);
+    await file.writeFile(bytes);
+  }
+  await rename(temporary, join(dir, name));
+}

@@ -1,0 +1,177 @@
+/** What moves from a process's pages into its memory file, and what is left: as data. Pure. */
+import { damaged } from "../damaged.js";
+import { type PagemapEntry, partOf } from "./pagemap.js";
+import { type Candidate, type Refusal, refusalOf } from "./shareable.js";
+import { has, status, type Vma } from "./vma.js";
+
+export interface MemoryInput {
+  readonly vmas: readonly Vma[];
+  readonly entries: readonly PagemapEntry[];
+  /** Paths of mapped files, by id. */
+  readonly paths: ReadonlyMap<number, string>;
+  readonly mountPath: string;
+  /** Name of the image, for errors. */
+  readonly name: string;
+}
+
+export interface MemoryPlan {
+  /** Mappings to make ones of the memory file: which of `vmas`, and from where in the file. */
+  readonly mapped: readonly { readonly index: number; readonly offset: number }[];
+  /** The memory file covers its mappings whole, so that what lies beyond its last page reads as zeros. */
+  readonly fileBytes: number;
+  /** From the pages image into the memory file. */
+  readonly moved: readonly Run[];
+  readonly movedBytes: number;
+  /** What the page map has left. Offsets are those of the old pages image. */
+  readonly kept: readonly PagemapEntry[];
+  readonly keptBytes: number;
+  /** Why the other mappings stay. */
+  readonly refusals: readonly (Refusal | undefined)[];
+}
+
+export interface Run {
+  readonly from: number;
+  readonly to: number;
+  readonly bytes: number;
+}
+
+interface Area {
+  readonly index: number;
+  readonly start: number;
+  readonly end: number;
+  readonly offset: number;
+}
+
+/** ext4 ends at 16 TiB. */
+const fileBytesMax = 2 ** 42;
+
+export function planMemory(input: MemoryInput): MemoryPlan {
+  const { vmas, entries, name, mountPath } = input;
+  const candidates = findCandidates(input);
+  const refusals = candidates.map((candidate) => candidate && refusalOf(candidate, mountPath));
+  const chosen = candidates.flatMap((candidate, index) =>
+    candidate !== undefined && refusals[index] === undefined ? [index] : [],
+  );
+  const areas = layOut(vmas, chosen);
+  const cut = cutEntries(entries, areas, name);
+  // CRIU takes it that a page map has an entry, as the page map of a process with a stack does.
+  if (cut.kept.length === 0 && areas.length > 0) return keepAll(input, refusals);
+  const fileBytes = areas.reduce((sum, { start, end }) => sum + end - start, 0);
+  return {
+    mapped: areas.map(({ index, offset }) => ({ index, offset })),
+    fileBytes,
+    ...cut,
+    refusals,
+  };
+}
+
+function keepAll({ entries }: MemoryInput, refusals: MemoryPlan["refusals"]): MemoryPlan {
+  const keptBytes = sumOf(entries.filter(({ present }) => present).map(({ start, end }) => end - start));
+  const nothing = { mapped: [], fileBytes: 0, moved: [], movedBytes: 0 };
+  return { ...nothing, kept: entries, keptBytes, refusals };
+}
+
+/** Guard regions are listed as mappings of their own, after all others; they are no candidates. */
+function findCandidates({ vmas, entries, paths, name }: MemoryInput): (Candidate | undefined)[] {
+  const guards = vmas.filter((vma) => has(vma.status, status.guard));
+  const pagesIn = pageCounter(entries);
+  let end = 0;
+  return vmas.map((vma) => {
+    if (has(vma.status, status.guard)) return undefined;
+    if (vma.start < end) throw damaged(name, "its mappings are out of order");
+    end = vma.end;
+    const path = vma.fileId === undefined ? undefined : paths.get(vma.fileId);
+    return {
+      vma,
+      ...pagesIn(vma),
+      guarded: guards.some((guard) => guard.start < vma.end && guard.end > vma.start),
+      ...(path === undefined ? {} : { path }),
+    };
+  });
+}
+
+/** Tells of each mapping, asked in order, how much of it the page map has. */
+function pageCounter(entries: readonly PagemapEntry[]) {
+  let at = 0;
+  return ({ start, end }: Vma): Pick<Candidate, "presentBytes" | "pagesElsewhere"> => {
+    let presentBytes = 0;
+    let pagesElsewhere = false;
+    for (let entry = entries[at]; entry !== undefined && entry.start < end; entry = entries[at]) {
+      const bytes = Math.max(0, Math.min(entry.end, end) - Math.max(entry.start, start));
+      if (entry.present) presentBytes += bytes;
+      else pagesElsewhere ||= bytes > 0;
+      // The rest of it is in the next mapping.
+      if (entry.end > end) break;
+      at++;
+    }
+    return { presentBytes, pagesElsewhere };
+  };
+}
+
+/** One behind the other: neighbours in memory are neighbours in the file, and the kernel can join them again. */
+function layOut(vmas: readonly Vma[], chosen: readonly number[]): Area[] {
+  let offset = 0;
+  return chosen.flatMap((index) => {
+    const vma = vmas[index];
+    if (vma === undefined || offset + vma.end - vma.start > fileBytesMax) return [];
+    const area = { index, start: vma.start, end: vma.end, offset };
+    offset += vma.end - vma.start;
+    return [area];
+  });
+}
+
+type Cut = Pick<MemoryPlan, "moved" | "movedBytes" | "kept" | "keptBytes">;
+
+/** An entry can span mappings: it is cut where one that moves begins or ends, and nowhere else. */
+function cutEntries(entries: readonly PagemapEntry[], areas: readonly Area[], name: string): Cut {
+  const moved: Run[] = [];
+  const kept: PagemapEntry[] = [];
+  let at = 0;
+  for (const entry of entries) {
+    while ((areas[at]?.end ?? Number.POSITIVE_INFINITY) <= entry.start) at++;
+    let done = entry.start;
+    for (let next = at; ; next++) {
+      const area = areas[next];
+      if (area === undefined || area.start >= entry.end) break;
+      const start = Math.max(area.start, entry.start);
+      const end = Math.min(area.end, entry.end);
+      if (start > done) kept.push(partOf(entry, done, start, name));
+      append(moved, {
+        from: entry.offset + start - entry.start,
+        to: area.offset + start - area.start,
+        bytes: end - start,
+      });
+      done = end;
+    }
+    if (done < entry.end) kept.push(partOf(entry, done, entry.end, name));
+  }
+  return {
+    moved,
+    movedBytes: sumOf(moved.map(({ bytes }) => bytes)),
+    kept,
+    keptBytes: sumOf(kept.filter(({ present }) => present).map(({ start, end }) => end - start)),
+  };
+}
+
+function append(runs: Run[], run: Run): void {
+  const last = runs.at(-1);
+  if (last !== undefined && last.from + last.bytes === run.from && last.to + last.bytes === run.to)
+    runs[runs.length - 1] = { ...last, bytes: last.bytes + run.bytes };
+  else runs.push(run);
+}
+
+function sumOf(numbers: readonly number[]): number {
+  return numbers.reduce((sum, number) => sum + number, 0);
+}
+
+/** Where what is kept goes, in the new pages image. */
+export function keptRuns(kept: readonly PagemapEntry[]): Run[] {
+  const runs: Run[] = [];
+  let to = 0;
+  for (const { present, offset, start, end } of kept) {
+    if (!present) continue;
+    append(runs, { from: offset, to, bytes: end - start });
+    to += end - start;
+  }
+  return runs;
+}
