@@ -4,6 +4,7 @@
  * to <result>.<role>. Usage: memory RESULT
  */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
@@ -74,13 +75,21 @@ static unsigned char *apart(size_t bytes)
 static unsigned char *holes, *pieces, *heap, *advised, *hidden, *shared, *small;
 static sigset_t go;
 
+/* A dump interrupts the wait, which leaves its trace in errno: it is there before already. */
+static void wait_to_go(void)
+{
+	int number;
+
+	errno = EINTR;
+	sigwait(&go, &number);
+}
+
 static void *thread(void *argument)
 {
 	unsigned char local[32 * PAGE];
-	int number;
 
 	fill(local, sizeof(local), (uint64_t)(uintptr_t)argument);
-	sigwait(&go, &number);
+	wait_to_go();
 	expect(filled(local, sizeof(local), (uint64_t)(uintptr_t)argument), "a thread's stack");
 	return NULL;
 }
@@ -166,7 +175,6 @@ int main(int argc, char **argv)
 {
 	pthread_t threads[2];
 	pid_t child;
-	int number;
 
 	if (argc != 2)
 		return 2;
@@ -182,7 +190,7 @@ int main(int argc, char **argv)
 		if (pthread_create(&threads[i], NULL, thread, (void *)(100 + i)) != 0)
 			abort();
 	report(child == 0 ? "child-ready" : "parent-ready");
-	sigwait(&go, &number);
+	wait_to_go();
 	use(child == 0);
 	for (uintptr_t i = 0; i < 2; i++)
 		pthread_kill(threads[i], SIGUSR1);
