@@ -1,0 +1,137 @@
+/** Adds the guard of shared memory to the processes of a dump. */
+import { DomainError } from "../../lib/errors.js";
+import { onlyMessage, readImage } from "./codec.js";
+import { readThread, withFilter } from "./core.js";
+import { numbersOf, readDumpFile, readMessages, replaceMessages } from "./dump-files.js";
+import { guardProgram } from "./guard-program.js";
+import { allNumbersOf, type Message, parseMessage, requiredNumber } from "./message.js";
+import {
+  chainOf,
+  type Filter,
+  filterFlags,
+  mode,
+  newFilter,
+  readFilters,
+  type Thread,
+  withFlags,
+  writeFilters,
+} from "./seccomp-chain.js";
+
+export interface GuardOptions {
+  /** CRIU's images; they are changed. */
+  readonly images: string;
+}
+
+export interface GuardedProcess {
+  /** Its id inside. */
+  readonly pid: number;
+  /** Threads that get a listener at a restore: the first alone where it is in the filters of all. */
+  readonly listeners: readonly number[];
+}
+
+interface Process {
+  readonly pid: number;
+  /** The first is the leader. */
+  readonly threads: readonly Thread[];
+}
+
+const seccompName = "seccomp.img";
+const pstreeName = "pstree.img";
+
+/**
+ * From then on a restore gives each process a listener: an open descriptor in its own table, for whoever restores to
+ * take out. Before `convertDump`: a guard without shared memory does no harm, and the reverse would.
+ */
+export async function guardProcesses(
+  { images }: GuardOptions,
+  signal: AbortSignal,
+): Promise<GuardedProcess[]> {
+  const seccomp = await readDumpFile(images, seccompName);
+  const image =
+    seccomp === undefined
+      ? []
+      : parseMessage(onlyMessage(readImage(seccomp, "seccomp", seccompName), seccompName), seccompName);
+  const { processes, cores } = await readProcesses(images, signal);
+  const { filters, first, guarded } = guardChains(readFilters(image, seccompName), processes);
+  // Filters that no thread names do no harm; a thread that names one which is not there would.
+  await replaceMessages(images, seccompName, "seccomp", [writeFilters(image, filters)]);
+  for (const [tid, filter] of first) {
+    const name = coreName(tid);
+    const core = cores.get(tid);
+    if (core !== undefined) await replaceMessages(images, name, "core", [withFilter(core, filter, name)]);
+  }
+  return guarded;
+}
+
+interface Guarded {
+  readonly filters: readonly Filter[];
+  /** New first filters, by thread. */
+  readonly first: ReadonlyMap<number, number>;
+  readonly guarded: GuardedProcess[];
+}
+
+/** Pure. The guard is installed first: nothing that is there already has to be changed for it. */
+export function guardChains(found: readonly Filter[], processes: readonly Process[]): Guarded {
+  const filters = [...found];
+  const first = new Map<number, number>();
+  const guarded = processes.map(({ pid, threads }) => {
+    const [leader, ...others] = threads;
+    // Where all threads have the same filters, the images have them for the leader, who spreads them at a restore.
+    const tsync =
+      leader !== undefined &&
+      others.every((thread) => thread.mode === mode.none) &&
+      (leader.mode === mode.none || spreads(filters, leader));
+    const own = tsync ? [leader] : threads;
+    const flags = filterFlags.newListener | filterFlags.tsyncEsrch | (tsync ? filterFlags.tsync : 0);
+    const listeners = own.filter((thread) => thread.mode !== mode.strict);
+    for (const thread of listeners) guardThread(thread, flags);
+    return { pid, listeners: listeners.map(({ tid }) => tid) };
+  });
+  return { filters, first, guarded };
+
+  function guardThread(thread: Thread, flags: number): void {
+    const chain = thread.mode === mode.filter ? chainOf(filters, thread, seccompName) : [];
+    const known = chain.find((index) => filters[index]?.program.equals(guardProgram));
+    const guard = known === undefined ? undefined : filters[known];
+    if (known !== undefined && guard !== undefined) {
+      filters[known] = withFlags(guard, guard.flags | flags);
+      return;
+    }
+    first.set(thread.tid, filters.length);
+    filters.push(newFilter(guardProgram, flags, chain[0]));
+  }
+}
+
+function spreads(filters: readonly Filter[], leader: Thread): boolean {
+  const flags = leader.mode === mode.filter ? filters[leader.filter]?.flags : undefined;
+  return ((flags ?? 0) & filterFlags.tsync) !== 0;
+}
+
+async function readProcesses(images: string, signal: AbortSignal) {
+  const processes: Process[] = [];
+  const cores = new Map<number, Message>();
+  const alive = new Set(await numbersOf(images, "mm"));
+  for (const bytes of await readMessages(images, pstreeName, "pstree")) {
+    const message = parseMessage(bytes, pstreeName);
+    const pid = requiredNumber(message, 1, pstreeName);
+    if (!alive.has(pid)) continue;
+    const threads: Thread[] = [];
+    for (const tid of allNumbersOf(message, 5, pstreeName)) {
+      signal.throwIfAborted();
+      const name = coreName(tid);
+      const core = parseMessage(onlyMessage(await readMessages(images, name, "core"), name), name);
+      const thread = readThread(core, tid, name);
+      if (thread === undefined) continue;
+      cores.set(tid, core);
+      threads.push(thread);
+    }
+    if (threads[0]?.tid !== pid)
+      throw new DomainError("failed_precondition", `process ${pid} of the dump cannot be guarded`, {
+        hint: "memory is shared on x86-64 alone",
+      });
+    processes.push({ pid, threads });
+  }
+  return { processes, cores };
+}
+
+const coreName = (tid: number) => `core-${tid}.img`;
