@@ -21,9 +21,24 @@ const jumpIf =
   };
 
 const steps = new Map<number, Step>([
-  [0x20, (machine, value) => void (machine.accumulator = machine.data.readUInt32LE(value))],
-  [0x07, (machine) => void (machine.index = machine.accumulator)],
-  [0x05, (machine, value) => void (machine.next += value)],
+  [
+    0x20,
+    (machine, value) => {
+      machine.accumulator = machine.data.readUInt32LE(value);
+    },
+  ],
+  [
+    0x07,
+    (machine) => {
+      machine.index = machine.accumulator;
+    },
+  ],
+  [
+    0x05,
+    (machine, value) => {
+      machine.next += value;
+    },
+  ],
   [0x15, jumpIf(({ accumulator }, value) => accumulator === value)],
   [0x45, jumpIf(({ accumulator }, value) => (accumulator & value) !== 0)],
   [0x1d, jumpIf(({ accumulator, index }) => accumulator === index)],

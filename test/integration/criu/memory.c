@@ -1,7 +1,7 @@
 /*
  * A process with memory of every kind, for tests of dumps: it writes patterns, forks a child that shares them, starts
  * threads, and waits. After SIGUSR1 both look whether everything is as it was, use it, and write "ok" or what is wrong
- * to <result>.<role>. Usage: memory RESULT
+ * to <result>.<role>. With "guarded" they expect that a listener answers for the kernel. Usage: memory RESULT [guarded]
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -139,6 +139,16 @@ static void use(int child)
 	expect(munmap(moved, 8 * MIB) == 0, "unmapping");
 }
 
+/* What an anonymous mapping may do and a file's may not is answered by a listener, in its own way. */
+static void use_guarded(void)
+{
+	expect(madvise(shared, PAGE, MADV_DONTNEED) == -1 && errno == EUCLEAN, "dropping pages");
+	expect(mremap(small, 4 * PAGE, 8 * PAGE, MREMAP_MAYMOVE) == MAP_FAILED && errno == EUCLEAN, "growing");
+	expect(mremap(small, 4 * PAGE, 4 * PAGE, MREMAP_MAYMOVE) == small, "not growing");
+	expect(mremap(small, 4 * PAGE, 2 * PAGE, 0) == small, "shrinking");
+	expect(madvise(shared, PAGE, MADV_NORMAL) == 0, "other advice");
+}
+
 static void prepare(void)
 {
 	holes = apart(2 * MIB);
@@ -176,7 +186,7 @@ int main(int argc, char **argv)
 	pthread_t threads[2];
 	pid_t child;
 
-	if (argc != 2)
+	if (argc < 2)
 		return 2;
 	result = argv[1];
 	sigemptyset(&go);
@@ -192,6 +202,8 @@ int main(int argc, char **argv)
 	report(child == 0 ? "child-ready" : "parent-ready");
 	wait_to_go();
 	use(child == 0);
+	if (argc > 2)
+		use_guarded();
 	for (uintptr_t i = 0; i < 2; i++)
 		pthread_kill(threads[i], SIGUSR1);
 	for (uintptr_t i = 0; i < 2; i++)

@@ -6,10 +6,10 @@ import { join } from "node:path";
 import { execa } from "execa";
 import { waitUntil } from "../../../src/lib/signal.js";
 
-/** Compiles the program into the directory; gives its path. It needs nothing else of a file system. */
-export async function buildMemoryProgram(dir: string): Promise<string> {
-  const program = join(dir, "memory");
-  const source = join(import.meta.dirname, "memory.c");
+/** Compiles a program beside this file into the directory; gives its path. It needs nothing else of a file system. */
+export async function buildProgram(dir: string, name: "memory" | "listener"): Promise<string> {
+  const program = join(dir, name);
+  const source = join(import.meta.dirname, `${name}.c`);
   await execa("gcc", ["-O1", "-Wall", "-Werror", "-static", "-pthread", "-o", program, source]);
   return program;
 }

@@ -1,0 +1,67 @@
+import { readdir, readFile, readlink } from "node:fs/promises";
+import { join } from "node:path";
+import { execa } from "execa";
+import { beforeAll, expect, it } from "vitest";
+import { convertDump } from "../../../src/criu/image/convert-dump.js";
+import { guardProcesses } from "../../../src/criu/image/guard.js";
+import { buildProgram } from "./memory.js";
+import { openSubjects, soon } from "./subjects.js";
+
+const { directory, start, dump, restore, useBoth } = openSubjects();
+
+let listener: string;
+beforeAll(async () => {
+  listener = await buildProgram(directory(), "listener");
+});
+
+/** Of each thread: its mode of seccomp and how many filters it has. */
+async function filtersOf(pid: number): Promise<string[]> {
+  const tids = await readdir(`/proc/${pid}/task`);
+  const texts = await Promise.all(tids.map((tid) => readFile(`/proc/${pid}/task/${tid}/status`, "utf8")));
+  return texts.map((text) => [...text.matchAll(/^Seccomp\w*:\s*(\d+)$/gm)].map(([, n]) => n).join(" "));
+}
+
+async function listenersOf(pid: number): Promise<number> {
+  const names = await readdir(`/proc/${pid}/fd`);
+  const targets = await Promise.all(names.map((name) => readlink(join(`/proc/${pid}/fd`, name))));
+  return targets.filter((target) => target === "anon_inode:seccomp notify").length;
+}
+
+/** Answers for a process until it ends; `calls` then has the numbers of the calls. */
+async function listen(pid: number) {
+  const running = execa(listener, [String(pid)], { reject: false, buffer: false });
+  const lines = running.iterable();
+  const first = await lines.next();
+  expect(first.value).toBe("listening");
+  const calls = async () => {
+    const all: number[] = [];
+    for await (const line of lines) all.push(Number(line));
+    return new Set(all);
+  };
+  return { calls: calls() };
+}
+
+const madvise = 28;
+const mremap = 25;
+
+it("a guarded process hands over what would show the file, in all of its threads", async () => {
+  const subject = await start("guarded", "guarded");
+  const { parent, child, memory } = subject;
+  const images = await dump(parent, "guarded");
+  expect(await guardProcesses({ images }, soon())).toEqual([
+    { pid: parent, listeners: [parent] },
+    { pid: child, listeners: [child] },
+  ]);
+  await convertDump({ images, memory, checkpoint: "c1", mountPath: memory }, soon());
+  await restore(images, parent);
+  for (const pid of [parent, child]) {
+    expect(await filtersOf(pid)).toEqual(["2 1", "2 1", "2 1"]);
+    expect(await listenersOf(pid)).toBe(1);
+  }
+  const heard = [await listen(parent), await listen(child)];
+  await useBoth(subject);
+  expect(await Promise.all(heard.map(({ calls }) => calls))).toEqual([
+    new Set([madvise, mremap]),
+    new Set([madvise, mremap]),
+  ]);
+});
