@@ -12,7 +12,14 @@ import { DomainError } from "../../lib/errors.js";
 import { damaged } from "../damaged.js";
 import { onlyMessage } from "./codec.js";
 import { copyRuns } from "./copy-runs.js";
-import { numbersOf, readMessages, replaceDumpFile, replaceMessages, requireDumpFile } from "./dump-files.js";
+import {
+  imageMode,
+  numbersOf,
+  readMessages,
+  replaceDumpFile,
+  replaceMessages,
+  requireDumpFile,
+} from "./dump-files.js";
 import { allBytesOf, bytesField, type Message, parseMessage, serializeMessage } from "./message.js";
 import { type Pagemap, presentBytes, readPagemap, writePagemap } from "./pagemap.js";
 import { keptRuns, type MemoryPlan, planMemory, type Run } from "./plan-memory.js";
@@ -193,7 +200,7 @@ async function writePages(
     await copyRuns({ file: pages, name }, file, runs, signal);
   };
   await write(target, "wx", memoryFileMode, plan.moved, plan.fileBytes);
-  await write(join(images, pagesName(pagesId)), "w", 0o600, keptRuns(plan.kept), plan.keptBytes);
+  await write(join(images, pagesName(pagesId)), "w", imageMode, keptRuns(plan.kept), plan.keptBytes);
 }
 
 async function switchOver(images: string, conversion: Conversion): Promise<void> {

@@ -47,13 +47,17 @@ export async function replaceMessages(
 }
 
 /**
- * Readers see the old content or the new. What makes a dump durable syncs all of it in the end, so this does not.
- * An image has the secrets of its processes: it is root's alone, as CRIU makes it.
+ * As CRIU makes its images: it opens them again as root of the sandbox's user namespace, who is nobody here. The
+ * directory above lets nobody else in.
  */
+export const imageMode = 0o644;
+
+/** Readers see the old content or the new. What makes a dump durable syncs all of it in the end, so this does not. */
 export async function replaceDumpFile(dir: string, name: string, bytes: Uint8Array): Promise<void> {
   const temporary = join(dir, `${name}.tmp`);
   {
-    await using file = await open(temporary, "w", 0o600);
+    await using file = await open(temporary, "w", imageMode);
+    await file.chmod(imageMode);
     await file.writeFile(bytes);
   }
   await rename(temporary, join(dir, name));
