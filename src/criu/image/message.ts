@@ -109,7 +109,8 @@ function last(message: Message, field: number): Field | undefined {
 
 function varintOf(field: Field, name: string): number {
   if (field.wireType !== varint) throw damaged(name, `field ${field.number} is no number`);
-  return decoding(name, () => valueReader(field).readUint64());
+  // Beyond 2^53 it is read as text.
+  return decoding(name, () => Number(valueReader(field).readUint64()));
 }
 
 function payload(field: Field, name: string): Buffer {

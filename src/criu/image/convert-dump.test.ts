@@ -1,0 +1,174 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { readImage, writeImage } from "./codec.js";
+import { convertDump } from "./convert-dump.js";
+import { allBytesOf, bytesField, numberField, parseMessage, serializeMessage, textField } from "./message.js";
+import { readPagemap } from "./pagemap.js";
+import { readFileTable, regularFileEntry } from "./reg-file.js";
+import { parseVma } from "./vma.js";
+
+const page = 4096;
+const mountPath = "/m";
+
+let dir: string;
+let images: string;
+let memory: string;
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), "ramet-convert-"));
+  images = join(dir, "images");
+  memory = join(dir, "memory");
+  await mkdir(images);
+  await mkdir(memory);
+  await write("files.img", writeImage("files", [regularFileEntry(file(4, "/bin/true"))]));
+  await write("mountpoints-13.img", writeImage("mounts", [mount(5, "/"), mount(6, mountPath)]));
+});
+afterEach(() => rm(dir, { recursive: true, force: true }));
+
+const write = (name: string, bytes: Uint8Array) => writeFile(join(images, name), bytes);
+const file = (id: number, path: string) => ({ id, path, bytes: 1, mountId: 5 });
+const mount = (id: number, path: string) => serializeMessage([numberField(2, id), textField(7, path)]);
+
+function vma(start: number, end: number, status: number, flags = 0x22, fileId = 0): Buffer {
+  const numbers = [start * page, end * page, 0, fileId, 3, flags, status, 1];
+  return serializeMessage(numbers.map((number, index) => numberField(index + 1, number)));
+}
+
+/** A page whose bytes all are `letter`. */
+const pages = (letters: string) => Buffer.concat([...letters].map((letter) => Buffer.alloc(page, letter)));
+
+async function writeProcess(pid: number, vmas: Buffer[], runs: [number, number][], letters: string) {
+  const mm = serializeMessage([
+    numberField(1, 7),
+    ...vmas.map((bytes) => bytesField(14, bytes)),
+    numberField(15, 1),
+  ]);
+  const entries = runs.map(([start, count]) =>
+    serializeMessage([numberField(1, start * page), numberField(2, count), numberField(4, 6)]),
+  );
+  await write(`mm-${pid}.img`, writeImage("mm", [mm]));
+  const head = serializeMessage([numberField(1, pid)]);
+  await write(`pagemap-${pid}.img`, writeImage("pagemap", [head, ...entries]));
+  await write(`pages-${pid}.img`, pages(letters));
+}
+
+/** A mapping of 100 pages of which 20 are there, and a stack of 3. */
+const writeTypical = (pid: number) =>
+  writeProcess(pid, [vma(100, 200, 0x201), vma(900, 910, 0x203)], [[110, 20], [900, 3]], `${"a".repeat(20)}xyz`); // biome-ignore format: one line
+
+const convert = (more: { checkpoint?: string; owner?: { uid: number; gid: number } } = {}) =>
+  convertDump({ images, memory, checkpoint: "c1", mountPath, ...more }, AbortSignal.timeout(10_000));
+
+async function messagesOf(name: string, kind: "mm" | "files") {
+  return readImage(await readFile(join(images, name)), kind, name);
+}
+
+async function mappingsOf(pid: number) {
+  const name = `mm-${pid}.img`;
+  const [mm = Buffer.alloc(0)] = await messagesOf(name, "mm");
+  return allBytesOf(parseMessage(mm, name), 14, name).map((bytes) => parseVma(bytes, name));
+}
+
+describe("a dump is converted", () => {
+  it("so that pages are in a memory file, and the rest in the images", async () => {
+    await writeTypical(1);
+    expect(await convert()).toEqual({
+      processes: [{ pid: 1, movedPages: 20, keptPages: 3, file: { name: "c1-1", bytes: 100 * page } }],
+      earlier: [],
+    });
+    const bytes = await readFile(join(memory, "c1-1"));
+    const expected = Buffer.concat([Buffer.alloc(10 * page), pages("a".repeat(20)), Buffer.alloc(70 * page)]);
+    expect(bytes.equals(expected)).toBe(true);
+    const pagemap = readPagemap(await readFile(join(images, "pagemap-1.img")), "pagemap-1.img");
+    expect(pagemap).toMatchObject({
+      pagesId: 2,
+      entries: [{ start: 900 * page, end: 903 * page, offset: 0 }],
+    });
+    expect((await readFile(join(images, "pages-2.img"))).equals(pages("xyz"))).toBe(true);
+    expect(await mappingsOf(1)).toMatchObject([
+      { flags: 0x02, status: 0x41, fileId: 5 },
+      { flags: 0x22, status: 0x203, fileId: undefined },
+    ]);
+    const { paths } = readFileTable(await messagesOf("files.img", "files"), "files.img");
+    expect(paths.get(5)).toBe("/m/c1-1");
+    const left = ["files.img", "mm-1.img", "mountpoints-13.img", "pagemap-1.img", "pages-2.img"];
+    expect((await readdir(images)).sort()).toEqual(left);
+  });
+
+  it("each process with a file of its own, and images that all of a sandbox can read", async () => {
+    await writeTypical(1);
+    await writeTypical(2);
+    const owner = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+    const { processes } = await convert({ owner });
+    expect(processes.map(({ file }) => file?.name)).toEqual(["c1-1", "c1-2"]);
+    const ids = [await mappingsOf(1), await mappingsOf(2)].map(([first]) => first?.fileId);
+    expect(ids).toEqual([5, 6]);
+    const modes = ["pages-3.img", "pages-4.img", "mm-1.img", "pagemap-2.img", "files.img"].map(
+      async (name) => {
+        return (await stat(join(images, name))).mode & 0o777;
+      },
+    );
+    expect(new Set(await Promise.all(modes))).toEqual(new Set([0o644]));
+    expect((await stat(join(memory, "c1-2"))).mode & 0o777).toBe(0o400);
+  });
+
+  it("and tells of earlier memory files, whose changed pages stay", async () => {
+    const earlier = regularFileEntry(file(8, "/m/c0-1"));
+    await write("files.img", writeImage("files", [earlier]));
+    await writeProcess(1, [vma(100, 200, 0x41, 0x02, 8), vma(900, 910, 0x203)], [[110, 20], [900, 3]], "b".repeat(23)); // biome-ignore format: one line
+    const before = await readFile(join(images, "mm-1.img"));
+    expect(await convert()).toEqual({
+      processes: [{ pid: 1, movedPages: 0, keptPages: 23, file: undefined }],
+      earlier: ["c0-1"],
+    });
+    expect((await readFile(join(images, "mm-1.img"))).equals(before)).toBe(true);
+    expect(await readdir(memory)).toEqual([]);
+  });
+
+  it("again after an attempt that was killed", async () => {
+    await writeTypical(1);
+    await writeFile(join(memory, "c1-1"), "half", { mode: 0o400 });
+    await write("pages-2.img", Buffer.from("half"));
+    await write("mm-1.img.tmp", Buffer.from("half"));
+    await convert();
+    expect((await stat(join(memory, "c1-1"))).size).toBe(100 * page);
+    expect((await readFile(join(images, "pages-2.img"))).equals(pages("xyz"))).toBe(true);
+  });
+});
+
+describe("a dump is refused, and stays as it was,", () => {
+  it.each<[string, () => Promise<unknown>]>([
+    ["with pages that are missing", () => write("pages-1.img", pages("abc"))],
+    ["without a page map", () => rm(join(images, "pagemap-1.img"))],
+    ["without files", () => rm(join(images, "files.img"))],
+    ["without the mount", () => write("mountpoints-13.img", writeImage("mounts", [mount(5, "/")]))],
+    ["with two processes on the same pages", () => copyPagemap()],
+    [
+      "that was converted already",
+      () => write("files.img", writeImage("files", [regularFileEntry(file(8, "/m/c1-1"))])),
+    ],
+    [
+      "with a memory file deeper below",
+      () => write("files.img", writeImage("files", [regularFileEntry(file(8, "/m/a/b"))])),
+    ],
+  ])("%s", async (_what, damage) => {
+    await writeTypical(1);
+    await damage();
+    const before = (await readdir(images)).sort();
+    await expect(convert()).rejects.toMatchObject({ code: "failed_precondition" });
+    expect((await readdir(images)).sort()).toEqual(before);
+    expect(await readdir(memory)).toEqual([]);
+  });
+
+  async function copyPagemap(): Promise<void> {
+    await writeTypical(2);
+    await write("pagemap-2.img", await readFile(join(images, "pagemap-1.img")));
+  }
+
+  it("for a checkpoint that is no name", async () => {
+    await writeTypical(1);
+    for (const checkpoint of ["", "../x", "a/b", "x".repeat(200)])
+      await expect(convert({ checkpoint })).rejects.toMatchObject({ code: "invalid_argument" });
+  });
+});
