@@ -86,7 +86,7 @@ export function textField(number: number, value: string): Field {
   return bytesField(number, Buffer.from(value));
 }
 
-/** The message with these fields set, each in the place of the one it replaces, else at the end. */
+/** The message with these fields set, each in the place of the one it replaces, else in the order of numbers. */
 export function withFields(message: Message, ...changed: readonly Field[]): Message {
   const left = new Map(changed.map((field) => [field.number, field]));
   const numbers = new Set(left.keys());
@@ -99,7 +99,11 @@ export function withFields(message: Message, ...changed: readonly Field[]): Mess
       left.delete(field.number);
     }
   }
-  return [...result, ...left.values()];
+  for (const field of left.values()) {
+    const at = result.findIndex(({ number }) => number > field.number);
+    result.splice(at < 0 ? result.length : at, 0, field);
+  }
+  return result;
 }
 
 /** Of a field that is given twice the last one counts. */

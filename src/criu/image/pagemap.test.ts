@@ -10,7 +10,7 @@ const head = serializeMessage([numberField(1, 3), numberField(50, 1)]);
 function entry(start: number, pages: number, flags?: number): Buffer {
   return serializeMessage([
     numberField(1, start * page),
-    numberField(2, pages),
+    numberField(2, flags === undefined ? pages : 0),
     ...(flags === undefined ? [] : [numberField(4, flags), numberField(5, pages)]),
     numberField(60, 5),
   ]);
@@ -58,14 +58,17 @@ describe("a page map", () => {
     const part = partOf(whole, 13 * page, 15 * page, name);
     expect(part).toMatchObject({ present: true, offset: 2 * page });
     const message = parseMessage(part.bytes, name);
-    expect([1, 2, 4, 5, 60].map((field) => requiredNumber(message, field, name))).toEqual([
-      13 * page,
-      2,
-      6,
-      2,
-      5,
-    ]);
+    const numbers = [1, 2, 4, 5, 60].map((field) => requiredNumber(message, field, name));
+    expect(numbers).toEqual([13 * page, 0, 6, 2, 5]);
     expect(partOf(whole, whole.start, whole.end, name)).toBe(whole);
+  });
+
+  it("of an older CRIU is cut as that wrote it", () => {
+    const [whole] = readPagemap(image(entry(10, 9)), name).entries;
+    if (whole === undefined) throw new Error("no entry");
+    const message = parseMessage(partOf(whole, 12 * page, 15 * page, name).bytes, name);
+    expect(requiredNumber(message, 2, name)).toBe(3);
+    expect(message.map(({ number }) => number)).toEqual([1, 2, 60]);
   });
 
   it.each([

@@ -69,8 +69,10 @@ export function partOf(entry: PagemapEntry, start: number, end: number, name: st
   if (start === entry.start && end === entry.end) return entry;
   const pages = (end - start) / pageBytes;
   const message = parseMessage(entry.bytes, name);
-  const counts = [numberField(field.pagesCompat, pages % 2 ** 32)];
-  if (message.some(({ number }) => number === field.pages)) counts.push(numberField(field.pages, pages));
+  // CRIU 4.2 writes 0 as the old count, since the new one holds more; older ones write the old one alone.
+  const counts = [field.pagesCompat, field.pages]
+    .filter((number) => (numberOf(message, number, name) ?? 0) > 0)
+    .map((number) => numberField(number, pages));
   const bytes = serializeMessage(withFields(message, numberField(field.start, start), ...counts));
   const offset = entry.present ? entry.offset + start - entry.start : entry.offset;
   return { start, end, present: entry.present, offset, bytes };

@@ -51,7 +51,7 @@ describe("a mapping", () => {
       fileId: 9,
     });
     const numbers = parseMessage(mapped, name).map(({ number }) => number);
-    expect(numbers).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 99, 10]);
+    expect(numbers).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 99]);
   });
 
   it.each([
