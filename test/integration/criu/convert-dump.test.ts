@@ -5,7 +5,8 @@ import { describe, expect, it } from "vitest";
 import { readImage, writeImage } from "../../../src/criu/image/codec.js";
 import { type ConvertedDump, convertDump } from "../../../src/criu/image/convert-dump.js";
 import { parseMessage, serializeMessage } from "../../../src/criu/image/message.js";
-import { mappingsOf, memoryOf } from "./memory.js";
+import { waitUntil } from "../../../src/lib/signal.js";
+import { childrenOf, mappingsOf, memoryOf, waitUntilQuiet } from "./memory.js";
 import { openSubjects, soon } from "./subjects.js";
 
 const { start, dump, restore, useBoth } = openSubjects();
@@ -59,6 +60,25 @@ describe("a converted dump", () => {
     await restore(second, parent);
     expect(await now()).toEqual(before);
     await useBoth(subject);
+  });
+
+  it("whose process forked since is right in both: they map the same earlier file", async () => {
+    const { parent, child, memory } = await start("forked");
+    const first = await dump(parent, "forked-1");
+    await convert(first, memory, "c1");
+    await restore(first, parent);
+    process.kill(parent, "SIGUSR2");
+    const younger = async () => (await childrenOf(parent)).find((pid) => pid !== child) ?? 0;
+    const wait = { intervalMs: 10, timeoutMs: 10_000 };
+    await waitUntil("another child", async () => (await younger()) !== 0, wait, soon());
+    const pair = { parent, child: await younger() };
+    for (const pid of Object.values(pair)) await waitUntilQuiet(pid, soon());
+    const { before, now } = await memoryOfBoth(pair);
+    expect(before.parent).not.toEqual(before.child);
+    const second = await dump(parent, "forked-2");
+    await convert(second, memory, "c2");
+    await restore(second, parent);
+    expect(await now()).toEqual(before);
   });
 
   it("cannot be converted again, and is as it was then", async () => {

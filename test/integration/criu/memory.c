@@ -1,7 +1,7 @@
 /*
  * A process with memory of every kind, for tests of dumps: it writes patterns, forks a child that shares them, starts
  * threads, and waits. After SIGUSR1 both look whether everything is as it was, use it, and write "ok" or what is wrong
- * to <result>.<role>. With "guarded" they expect that a listener answers for the kernel. Usage: memory RESULT [guarded]
+ * to <result>.<role>. After SIGUSR2 the parent forks once more, and both write to some of what they share. With "guarded" they expect that a listener answers for the kernel. Usage: memory RESULT [guarded]
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -76,12 +76,26 @@ static unsigned char *holes, *pieces, *heap, *advised, *hidden, *shared, *small;
 static sigset_t go;
 
 /* A dump interrupts the wait, which leaves its trace in errno: it is there before already. */
-static void wait_to_go(void)
+static int wait_to_go(void)
 {
 	int number;
 
 	errno = EINTR;
 	sigwait(&go, &number);
+	return number;
+}
+
+/* Pages written before the fork, by the child after it, and by the parent after it. */
+static void fork_again(void)
+{
+	fill(advised, MIB, 20);
+	if (fork() != 0) {
+		fill(advised + 3 * MIB, MIB, 22);
+		return;
+	}
+	fill(advised + MIB / 2, MIB, 21);
+	for (;;)
+		wait_to_go();
 }
 
 static void *thread(void *argument)
@@ -191,6 +205,7 @@ int main(int argc, char **argv)
 	result = argv[1];
 	sigemptyset(&go);
 	sigaddset(&go, SIGUSR1);
+	sigaddset(&go, SIGUSR2);
 	sigprocmask(SIG_BLOCK, &go, NULL);
 	prepare();
 	child = fork();
@@ -200,7 +215,8 @@ int main(int argc, char **argv)
 		if (pthread_create(&threads[i], NULL, thread, (void *)(100 + i)) != 0)
 			abort();
 	report(child == 0 ? "child-ready" : "parent-ready");
-	wait_to_go();
+	while (wait_to_go() == SIGUSR2)
+		fork_again();
 	use(child == 0);
 	if (argc > 2)
 		use_guarded();
