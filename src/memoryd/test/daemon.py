@@ -99,8 +99,11 @@ class Program:
     def close(self):
         self.process.kill()
         self.process.wait()
-        self.process.stdin.close()
-        self.process.stdout.close()
+        for pipe in (self.process.stdin, self.process.stdout):
+            try:
+                pipe.close()
+            except BrokenPipeError:
+                pass
 
 
 class Daemon:
@@ -117,7 +120,7 @@ class Daemon:
         self.procs = self.cgroup + "/cgroup.procs"
         self.socket = os.path.join(self.dir, "socket")
         self.log = open(os.path.join(self.dir, "log"), "w+b")
-        self.may_say, self.killed, self.programs = [], False, []
+        self.may_say, self.programs = [], []
         self.binary, self.options = binary, options
         self.start()
 
@@ -181,8 +184,7 @@ class Daemon:
             program.close()
         until(self.empty_cgroup, "the cgroup is empty")
         os.rmdir(self.cgroup)
-        if not self.killed:
-            self.end_daemon()
+        self.end_daemon()
         log = self.read_log()
         self.log.close()
         shutil.rmtree(self.dir)

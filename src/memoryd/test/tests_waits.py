@@ -53,7 +53,7 @@ test_epoll_wait_goes_on = sleeper("epoll")
 test_select_goes_on = sleeper("select")
 test_pause_ends_by_a_signal = sleeper("pause", send_usr1)
 test_sigsuspend_keeps_its_mask = sleeper("sigsuspend", send_usr1)
-test_a_call_from_before_is_answered = sleeper("asking")
+test_a_call_from_before_is_answered = sleeper("asking", send_line)
 
 
 def test_a_computing_process_keeps_its_registers(daemon):

@@ -31,6 +31,13 @@ static void check_took(double since) {
     }
 }
 
+static void read_line(void) {
+    char byte = 0;
+    while (byte != '\n') {
+        CHECK(read(0, &byte, 1) == 1);
+    }
+}
+
 static void on_signal(int signal) {
     (void)signal;
     handled++;
@@ -210,13 +217,6 @@ static void wait_own_table(void) {
     CHECK(pthread_join(thread, NULL) == 0 && count_listeners() == 0);
 }
 
-static void read_line(void) {
-    char byte = 0;
-    while (byte != '\n') {
-        CHECK(read(0, &byte, 1) == 1);
-    }
-}
-
 // One tracer has it already. The tracer is the parent, so that it ends with it.
 static void wait_traced(void) {
     pid_t pid = fork();
@@ -282,6 +282,8 @@ static void *advise(void *argument) {
 static void wait_asking(void) {
     long failed = -1;
     advise(&failed);
+    // It is answered before its listener is closed.
+    read_line();
     CHECK(failed == 0 && count_listeners() == 0);
 }
 
