@@ -19,17 +19,14 @@ static bool uncovers(pid_t pid, uint64_t start, uint64_t end) {
         }
         if (m.ours) {
             uint64_t from = m.start > at ? m.start : at, low, high;
-            int file = extent_open(pid, &m);
+            int file = extent_file(pid, &m);
             found = extent_next(file, &m, from, end < m.end ? end : m.end, &low, &high);
-            if (file >= 0) {
-                close(file);
-            }
         }
     }
     return found || status < 0;
 }
 
-static bool drop_ours(const struct target *t, const struct mapping *m, int file, uint64_t start, uint64_t end) {
+static bool drop_ours(struct target *t, const struct mapping *m, int file, uint64_t start, uint64_t end) {
     uint64_t at = start, low, high;
     while (at < end && extent_next(file, m, at, end, &low, &high)) {
         if (!fill_present(t, at, low, -1, 0) || !fill_zero(t, low, high)) {
@@ -40,7 +37,7 @@ static bool drop_ours(const struct target *t, const struct mapping *m, int file,
     return fill_present(t, at, end, -1, 0);
 }
 
-static bool drop_in(const struct target *t, const struct mapping *m, uint64_t start, uint64_t end) {
+static bool drop_in(struct target *t, const struct mapping *m, uint64_t start, uint64_t end) {
     // Shared memory belongs to others too: dropping pages of it changes nothing that can be read.
     if (m->shared) {
         return true;
@@ -48,17 +45,13 @@ static bool drop_in(const struct target *t, const struct mapping *m, uint64_t st
     if (!m->has_file) {
         return fill_present(t, start, end, -1, 0);
     }
-    int file = extent_open(t->pid, m);
-    bool done = m->ours ? drop_ours(t, m, file, start, end)
-                        : fill_present(t, start, end, file, m->offset + (start - m->start));
-    if (file >= 0) {
-        close(file);
-    }
-    return done;
+    int file = extent_file(t->pid, m);
+    return m->ours ? drop_ours(t, m, file, start, end)
+                   : fill_present(t, start, end, file, m->offset + (start - m->start));
 }
 
 // In the kernel's order and with its results: it stops at a locked mapping, and goes on over a gap.
-static int drop(const struct target *t, uint64_t start, uint64_t end, unsigned advice) {
+static int drop(struct target *t, uint64_t start, uint64_t end, unsigned advice) {
     bool may_be_locked = advice == ADVICE_DONTNEED && maps_any_locked(t->pid);
     struct mapping m;
     int result = 0, found = 1;
@@ -80,18 +73,18 @@ static int drop(const struct target *t, uint64_t start, uint64_t end, unsigned a
 }
 
 int answer_drop(const struct notif *n, int listener, uint64_t start, uint64_t end, unsigned advice) {
-    struct target t = {.pid = (pid_t)n->pid, .listener = listener, .id = n->id};
+    struct target t = {.pid = (pid_t)n->pid, .listener = listener, .id = n->id, .mem = -1, .pagemap = -1};
     if (!maps_open(&maps, t.pid)) {
         return EAGAIN;
     }
     int result = CONTINUE;
     // The pid may have been another's when its files were opened, unless it still waits now.
     if (target_waits(&t) && uncovers(t.pid, start, end)) {
-        maps_close(&maps);
-        bool ready = maps_open(&maps, t.pid) && target_open(&t);
+        bool ready = maps_rewind(&maps) && target_open(&t);
         result = ready ? drop(&t, start, end, advice) : EAGAIN;
         target_close(&t);
     }
+    extents_forget();
     maps_close(&maps);
     return result;
 }

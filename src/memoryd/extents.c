@@ -6,9 +6,24 @@
 
 #include "target.h"
 
-// Through map_files, since its name means something in the sandbox's mount namespace only. Not a regular file, or any
-// failure: -1, which is taken for one full of data. Opening a device could do anything.
-int extent_open(pid_t pid, const struct mapping *m) {
+// The file that was opened last, for as long as one notification is answered: looking and filling go over the same
+// mappings, and opening one costs more than both.
+static struct {
+    bool known;
+    int fd;
+    uint64_t start, end;
+} opened;
+
+void extents_forget(void) {
+    if (opened.known && opened.fd >= 0) {
+        close(opened.fd);
+    }
+    opened.known = false;
+}
+
+// Through map_files, since its name means something in the sandbox's mount namespace only. Opening a device could do
+// anything, so what is there is looked at first.
+static int open_file(pid_t pid, const struct mapping *m) {
     char path[80];
     struct stat st;
     snprintf(path, sizeof path, "/proc/%d/map_files/%llx-%llx", pid, (unsigned long long)m->start,
@@ -17,6 +32,17 @@ int extent_open(pid_t pid, const struct mapping *m) {
         return -1;
     }
     return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+}
+
+int extent_file(pid_t pid, const struct mapping *m) {
+    if (!opened.known || opened.start != m->start || opened.end != m->end) {
+        extents_forget();
+        opened.known = true;
+        opened.fd = open_file(pid, m);
+        opened.start = m->start;
+        opened.end = m->end;
+    }
+    return opened.fd;
 }
 
 // The next data in the mapping at from or above it, as addresses of whole pages below end.

@@ -2,7 +2,6 @@
 // may only read, or not even that: allocators take their memory away before they give it back.
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <sys/mman.h>
 
 #include "target.h"
@@ -20,23 +19,23 @@ bool target_waits(const struct target *t) {
     return kernel_ioctl(t->listener, NOTIF_ID_VALID, &id) == 0;
 }
 
-static int open_of(pid_t pid, const char *name, int flags) {
-    char path[48];
-    snprintf(path, sizeof path, "/proc/%d/%s", pid, name);
-    return open(path, flags | O_CLOEXEC);
-}
-
 bool target_open(struct target *t) {
-    t->mem = open_of(t->pid, "mem", O_RDWR);
-    t->pagemap = open_of(t->pid, "pagemap", O_RDONLY);
-    return t->mem >= 0 && t->pagemap >= 0 && target_waits(t);
+    t->mem = proc_open(t->pid, "mem", O_RDWR);
+    return t->mem >= 0 && target_waits(t);
 }
 
-void target_close(struct target *t) {
-    if (t->mem > 0) {
+static bool open_pagemap(struct target *t) {
+    if (t->pagemap < 0) {
+        t->pagemap = proc_open(t->pid, "pagemap", O_RDONLY);
+    }
+    return t->pagemap >= 0 && target_waits(t);
+}
+
+void target_close(const struct target *t) {
+    if (t->mem >= 0) {
         close(t->mem);
     }
-    if (t->pagemap > 0) {
+    if (t->pagemap >= 0) {
         close(t->pagemap);
     }
 }
@@ -44,11 +43,11 @@ void target_close(struct target *t) {
 // Kernels can be told to refuse that (proc_mem.force_override).
 bool fill_possible(void) {
     void *page = mmap(NULL, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    struct target self = {.pid = getpid()};
+    struct target self = {.pid = getpid(), .mem = -1, .pagemap = -1};
     if (page == MAP_FAILED) {
         return false;
     }
-    self.mem = open_of(self.pid, "mem", O_RDWR);
+    self.mem = proc_open(self.pid, "mem", O_RDWR);
     bool possible = self.mem >= 0 && pwrite(self.mem, zeros, 1, (off_t)(uintptr_t)page) == 1;
     target_close(&self);
     munmap(page, PAGE);
@@ -102,8 +101,11 @@ static bool fill_page(const struct target *t, uint64_t at, int file, uint64_t of
     return write_all(t, at, page, sizeof page);
 }
 
-bool fill_present(const struct target *t, uint64_t start, uint64_t end, int file, uint64_t offset) {
+bool fill_present(struct target *t, uint64_t start, uint64_t end, int file, uint64_t offset) {
     static uint64_t entries[ENTRIES];
+    if (start < end && !open_pagemap(t)) {
+        return false;
+    }
     for (uint64_t at = start; at < end;) {
         uint64_t pages = (end - at) / PAGE < ENTRIES ? (end - at) / PAGE : ENTRIES;
         ssize_t n = pread(t->pagemap, entries, pages * sizeof *entries, (off_t)(at / PAGE * sizeof *entries));

@@ -7,12 +7,10 @@
 #include "target.h"
 
 bool maps_open(struct maps *m, pid_t pid) {
-    char path[48];
-    snprintf(path, sizeof path, "/proc/%d/maps", pid);
     m->plain = options.plain_maps;
     m->at = m->length = 0;
     m->last = (struct mapping){0};
-    m->fd = open(path, O_RDONLY | O_CLOEXEC);
+    m->fd = proc_open(pid, "maps", O_RDONLY);
     return m->fd >= 0;
 }
 
@@ -21,6 +19,12 @@ void maps_close(struct maps *m) {
         close(m->fd);
     }
     m->fd = -1;
+}
+
+bool maps_rewind(struct maps *m) {
+    m->at = m->length = 0;
+    m->last = (struct mapping){0};
+    return lseek(m->fd, 0, SEEK_SET) == 0;
 }
 
 static bool is_ours(const struct mapping *m, const char *name) {

@@ -4,10 +4,14 @@
 
 #include "memoryd.h"
 
+// proc.c: a descriptor of /proc/PID/NAME.
+int proc_open(pid_t pid, const char *name, int flags);
+
 struct target {
     pid_t pid;
     int listener;
     uint64_t id;
+    // -1 until they are needed.
     int mem, pagemap;
 };
 
@@ -17,7 +21,7 @@ bool fill_possible(void);
 
 bool target_waits(const struct target *t);
 bool target_open(struct target *t);
-void target_close(struct target *t);
+void target_close(const struct target *t);
 
 struct mapping {
     uint64_t start, end, offset;
@@ -38,18 +42,22 @@ bool maps_open(struct maps *m, pid_t pid);
 void maps_close(struct maps *m);
 // The first mapping that ends above address: 1, or 0 if there is none, or -1. Addresses must not decrease.
 int maps_at(struct maps *m, uint64_t address, struct mapping *out);
+// Addresses may start from anywhere again.
+bool maps_rewind(struct maps *m);
 // Whether the process has locked memory, and whether it is the mapping at start.
 bool maps_any_locked(pid_t pid);
 bool maps_locked(pid_t pid, uint64_t start);
 
-// extents.c: where a mapping's file has data. fd -1 is a file without holes.
-int extent_open(pid_t pid, const struct mapping *m);
+// extents.c: where a mapping's file has data. fd -1, one that cannot be looked at, is taken for a file without holes.
+// The file is the callee's, and open until the next one or until all is forgotten.
+int extent_file(pid_t pid, const struct mapping *m);
+void extents_forget(void);
 bool extent_next(int fd, const struct mapping *m, uint64_t from, uint64_t end, uint64_t *low, uint64_t *high);
 
 // fill.c. False: not all of it could be written, or the thread does not wait any more.
 bool fill_zero(const struct target *t, uint64_t start, uint64_t end);
 // Only pages of the process's own. file is -1, or what they come back from.
-bool fill_present(const struct target *t, uint64_t start, uint64_t end, int file, uint64_t offset);
+bool fill_present(struct target *t, uint64_t start, uint64_t end, int file, uint64_t offset);
 
 // answer.c: 0, an errno, or CONTINUE for letting the kernel do the call.
 #define CONTINUE (-1)
