@@ -1,10 +1,13 @@
-// Copies what tsc does not emit (SQL migrations, the guest) from src to dist, and makes the commands executable.
+// Copies what tsc does not emit (SQL migrations, the guest, memoryd) from src to dist, and makes the commands executable.
 import { chmodSync, cpSync, existsSync } from "node:fs";
 
 cpSync("src/store/migrations", "dist/store/migrations", { recursive: true });
 const guest = "src/guest/build/guest";
 if (existsSync(guest)) cpSync(guest, "dist/guest/guest");
 else console.warn("no guest yet: `make -C src/guest`, then build again");
+// Only built on x86-64.
+const memoryd = "src/memoryd/build/memoryd";
+if (existsSync(memoryd)) cpSync(memoryd, "dist/memoryd/memoryd");
 for (const command of ["dist/bin/ramet.js", "dist/bin/rametd.js"]) {
   if (existsSync(command)) chmodSync(command, 0o755);
 }

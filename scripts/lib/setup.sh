@@ -14,6 +14,7 @@ setup() {
   step 'npm packages' install_npm_packages
   "$scripts/install-runtime" --prefix "$runtime_prefix"
   step 'guest' build_guest
+  step 'memoryd' build_memoryd
   step 'agent and command line' build_typescript
 }
 
@@ -43,12 +44,25 @@ build_guest() {
   printf '%s bytes\n' "$(stat -c %s "$checkout/src/guest/build/guest")"
 }
 
+memoryd_is_possible() { [ "$(uname -m)" = x86_64 ]; }
+
+build_memoryd() {
+  if ! memoryd_is_possible; then
+    printf 'skipped: it is for x86_64, and this is %s\n' "$(uname -m)"
+    return
+  fi
+  make -C "$checkout/src/memoryd" all
+  printf '%s bytes\n' "$(stat -c %s "$checkout/src/memoryd/build/memoryd")"
+}
+
 build_typescript() {
-  local key stamp=$checkout/dist/.build-key
+  local key stamp=$checkout/dist/.build-key programs=(src/guest/build/guest)
   cd "$checkout" || return
+  if memoryd_is_possible; then programs+=(src/memoryd/build/memoryd); fi
   key=$(find src proto package.json package-lock.json tsconfig*.json buf*.yaml -type f \
-    -not -path 'src/gen/*' -not -path 'src/guest/*' -not -name '*.test.ts' -print0 |
-    sort -z | xargs -0 sha256sum src/guest/build/guest | sha256sum)
+    -not -path 'src/gen/*' -not -path 'src/guest/*' -not -path 'src/memoryd/*' \
+    -not -name '*.test.ts' -print0 |
+    sort -z | xargs -0 sha256sum "${programs[@]}" | sha256sum)
   if [ -x dist/bin/rametd.js ] && [ "$(cat "$stamp" 2>/dev/null)" = "$key" ]; then
     printf 'up to date\n'
     return
