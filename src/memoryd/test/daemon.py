@@ -13,6 +13,10 @@ DEADLINE = 20
 PAGE = 4096
 
 
+class CannotRun(Exception):
+    """A test needs what this machine lacks."""
+
+
 def until(condition, what, seconds=DEADLINE):
     end = time.monotonic() + seconds
     while True:
@@ -68,12 +72,13 @@ def children_of(pid):
 
 class Program:
     """One of the test programs, in the daemon's cgroup."""
-    def __init__(self, daemon, *arguments):
+    def __init__(self, daemon, *arguments, environment=None):
         def enter():
             with open(daemon.procs, "w") as f:
                 f.write(str(os.getpid()))
         command = [os.path.join(BUILD, arguments[0]), *arguments[1:]]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, preexec_fn=enter)
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, preexec_fn=enter,
+                                        env=environment)
         self.pid = self.process.pid
 
     def line(self):
@@ -159,8 +164,8 @@ class Daemon:
         self.servers.update(children_of(self.pid))
         return answer
 
-    def program(self, *arguments):
-        self.programs.append(Program(self, *arguments))
+    def program(self, *arguments, environment=None):
+        self.programs.append(Program(self, *arguments, environment=environment))
         return self.programs[-1]
 
     def members(self):

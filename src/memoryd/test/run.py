@@ -9,9 +9,9 @@ import traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
-from daemon import Daemon  # noqa: E402
+from daemon import CannotRun, Daemon  # noqa: E402
 
-MODULES = ["memory", "waits", "daemon"]
+MODULES = ["memory", "waits", "allocator", "daemon"]
 TEST_SECONDS = 60
 
 
@@ -40,7 +40,7 @@ def tests_of(names):
 def main():
     binaries = [a for a in sys.argv[1:] if "/" in a]
     names = [a for a in sys.argv[1:] if "/" not in a]
-    passed = failed = 0
+    passed = failed = skipped = 0
     signal.signal(signal.SIGALRM, on_alarm)
     for binary in binaries:
         for module, name, test in tests_of(names):
@@ -50,10 +50,13 @@ def main():
                 run_one(binary, test)
                 passed += 1
                 print(f"ok    {label} ({time.monotonic() - begin:.2f} s)", flush=True)
+            except CannotRun as reason:
+                skipped += 1
+                print(f"skip  {label}: {reason}", flush=True)
             except Exception:
                 failed += 1
                 print(f"FAIL  {label}\n{traceback.format_exc()}", flush=True)
-    print(f"{passed} passed, {failed} failed")
+    print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
     return 1 if failed else 0
 
 
