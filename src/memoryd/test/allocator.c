@@ -4,7 +4,7 @@
 #include <pthread.h>
 #include <time.h>
 
-#include "restored.h"
+#include "putfile.h"
 
 #define THREADS 4
 #define SLOTS 400
@@ -18,8 +18,6 @@ struct slot {
 
 static struct slot slots[THREADS][SLOTS];
 static pthread_barrier_t barrier;
-static char maps[1 << 18];
-static uint64_t page_map[1 << 16];
 
 static void check(const struct slot *s) {
     for (size_t i = 0; i < s->size; i++) {
@@ -80,54 +78,6 @@ static void *work(void *argument) {
     pthread_barrier_wait(&barrier);
     churn(mine, &seed, 24);
     return NULL;
-}
-
-static off_t write_pages(int file, off_t at, uint64_t start, uint64_t end) {
-    int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-    size_t pages = (end - start) / PAGE, bytes = pages * sizeof *page_map;
-    CHECK(fd >= 0 && bytes <= sizeof page_map);
-    CHECK(pread(fd, page_map, bytes, (off_t)(start / PAGE * sizeof *page_map)) == (ssize_t)bytes);
-    close(fd);
-    for (size_t i = 0; i < pages; i++) {
-        const char *page = (const char *)(uintptr_t)(start + i * PAGE);
-        if (page_map[i] >> 62 != 0) {
-            CHECK(pwrite(file, page, PAGE, at + (off_t)(i * PAGE)) == (ssize_t)PAGE);
-        }
-    }
-    CHECK(ftruncate(file, at + (off_t)(end - start)) == 0);
-    return at + (off_t)(end - start);
-}
-
-// Every private, anonymous, writable mapping but the stack. Nothing may be allocated here.
-static unsigned put_into_file(const char *path) {
-    int file = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    int list = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
-    size_t length = 0;
-    ssize_t n;
-    off_t at = 0;
-    unsigned count = 0;
-    CHECK(file >= 0 && list >= 0);
-    while ((n = read(list, maps + length, sizeof maps - 1 - length)) > 0) {
-        length += (size_t)n;
-    }
-    for (char *line = maps, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
-        char *rest;
-        *end = '\0';
-        uint64_t low = strtoull(line, &rest, 16), high = strtoull(rest + 1, &rest, 16);
-        bool anonymous = strstr(rest, " 00:00 0 ") != NULL || strcmp(end - 8, " 00:00 0") == 0;
-        if (strncmp(rest, " rw-p", 5) != 0 || !anonymous || strstr(rest, "[stack") != NULL
-            || (low <= (uintptr_t)page_map && (uintptr_t)page_map < high)) {
-            continue;
-        }
-        off_t next = write_pages(file, at, low, high);
-        void *place = (void *)(uintptr_t)low;
-        CHECK(mmap(place, high - low, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, file, at) == place);
-        at = next;
-        count++;
-    }
-    close(list);
-    close(file);
-    return count;
 }
 
 int main(int argc, char **argv) {

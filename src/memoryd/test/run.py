@@ -11,7 +11,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 from daemon import CannotRun, Daemon  # noqa: E402
 
-MODULES = ["memory", "waits", "allocator", "daemon"]
+MODULES = ["memory", "waits", "allocator", "programs", "daemon"]
 TEST_SECONDS = 60
 
 
