@@ -8,6 +8,8 @@
 #include "tracee.h"
 
 #define EVENT_OF_STOP 128u
+// A main thread that another one replaces by an exec vanishes without a signal.
+#define LOOK_AGAIN_MS 20
 
 // The raw call: what the C libraries declare differs, and so does what they do with `data`.
 long trace(int request, pid_t tid, unsigned long address, const void *data) {
@@ -46,7 +48,7 @@ enum stop stop_wait(pid_t tid, int64_t deadline, int *signal) {
         if (left <= 0) {
             return STOP_LATE;
         }
-        struct timespec wait = {.tv_sec = left / 1000, .tv_nsec = (left % 1000) * 1000000};
+        struct timespec wait = {.tv_nsec = (left < LOOK_AGAIN_MS ? left : LOOK_AGAIN_MS) * 1000000};
         sigtimedwait(&child, NULL, &wait);
     }
 }

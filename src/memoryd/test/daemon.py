@@ -72,11 +72,11 @@ def children_of(pid):
 
 class Program:
     """One of the test programs, in the daemon's cgroup."""
-    def __init__(self, daemon, *arguments, environment=None):
+    def __init__(self, daemon, *arguments, environment=None, inside=()):
         def enter():
             with open(daemon.procs, "w") as f:
                 f.write(str(os.getpid()))
-        command = [os.path.join(BUILD, arguments[0]), *arguments[1:]]
+        command = [*inside, os.path.join(BUILD, arguments[0]), *arguments[1:]]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, preexec_fn=enter,
                                         env=environment)
         self.pid = self.process.pid
@@ -164,8 +164,8 @@ class Daemon:
         self.servers.update(children_of(self.pid))
         return answer
 
-    def program(self, *arguments, environment=None):
-        self.programs.append(Program(self, *arguments, environment=environment))
+    def program(self, *arguments, **options):
+        self.programs.append(Program(self, *arguments, **options))
         return self.programs[-1]
 
     def members(self):

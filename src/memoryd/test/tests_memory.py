@@ -32,3 +32,21 @@ test_a_forked_child_has_its_own_memory = case("fork")
 test_goes_on_after_an_exec = case("exec")
 test_answers_threads = case("threads")
 test_a_call_that_a_signal_ends_has_changed_nothing = case("signals")
+
+
+INSIDE = 'mount --bind "$1" /media && shift && exec "$@"'
+
+
+# What counts is the name inside, and what is written to are processes of another user, with other pids.
+def test_a_sandbox_with_namespaces_of_its_own(daemon):
+    inside = ["unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--kill-child",
+              "sh", "-c", INSIDE, "sh", daemon.prefix]
+    program = daemon.program("memory", "/media/1", daemon.other, "random", inside=inside)
+    program.expect("ready")
+    assert daemon.adopt() == "adopted 1"
+    program.go()
+    program.expect("ok")
+    program.ended()
+
+
+test_a_sandbox_with_namespaces_of_its_own.options = ["--prefix", "/media/"]

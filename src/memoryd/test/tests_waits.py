@@ -127,6 +127,25 @@ def test_a_process_that_keeps_forking(daemon):
     finish(program)
 
 
+def test_the_sandboxs_filters_do_not_stop_a_close(daemon):
+    program = start(daemon, "with_a_strict_filter")
+    program.expect("strict")
+    adopt_one(daemon)
+    program.go()
+    finish(program)
+
+
+def test_a_process_that_execs_from_other_threads(daemon):
+    daemon.may_say.append("keeps its listener")
+    programs = [start(daemon, "execs") for _ in range(4)]
+    daemon.adopt()
+    until(lambda: daemon.adopt() == "adopted 0", "nothing is left")
+    daemon.assert_no_listeners()
+    for program in programs:
+        program.go()
+        finish(program)
+
+
 def test_no_signal_is_lost(daemon):
     programs = [start(daemon, "queued_signals") for _ in range(4)]
     adopt_one(daemon, "adopted 4")

@@ -270,6 +270,56 @@ static void wait_queued_signals(void) {
     CHECK(handled == SIGNALS && count_listeners() == 0);
 }
 
+// A filter of its own, under which the call that closes its listener would be its end.
+static void wait_with_a_strict_filter(void) {
+    static struct sock_filter code[] = {
+        LOAD(offsetof(struct seccomp_data, nr)),
+        EQUAL(SYS_close, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {.len = sizeof code / sizeof *code, .filter = code};
+    CHECK(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == 0);
+    say_line("strict");
+    read_line();
+    CHECK(count_listeners() == 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        close(0);
+        _exit(0);
+    }
+    int status = 0;
+    CHECK(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS);
+}
+
+// Another thread execs while this one is being looked at, again and again.
+static void *exec_again(void *argument) {
+    usleep(2000);
+    execl("/proc/self/exe", "waits", "+execs", argument, NULL);
+    return NULL;
+}
+
+static void go_through_execs(const char *left) {
+    static char next[16];
+    pthread_t thread;
+    int n = atoi(left);
+    if (n == 0) {
+        read_line();
+        CHECK(count_listeners() == 0);
+        return;
+    }
+    snprintf(next, sizeof next, "%d", n - 1);
+    CHECK(pthread_create(&thread, NULL, exec_again, next) == 0);
+    sleep_long(NULL);
+}
+
+static void wait_execs(void) {
+    for (int fd = 3; fd < 16; fd++) {
+        fcntl(fd, F_SETFD, 0);
+    }
+    go_through_execs("60");
+}
+
 static void *advise(void *argument) {
     long *failed = argument;
     uint8_t *p = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -367,6 +417,8 @@ static const struct {
     {"traced", wait_traced, false},
     {"forking", wait_forking, false},
     {"queued_signals", wait_queued_signals, false},
+    {"with_a_strict_filter", wait_with_a_strict_filter, false},
+    {"execs", wait_execs, false},
     {"asking", wait_asking, false},
     {"own_filters", wait_own_filters, true},
     {"one_filter", wait_one_filter, true},
@@ -374,6 +426,11 @@ static const struct {
 };
 
 int main(int argc, char **argv) {
+    if (argc == 3 && strcmp(argv[1], "+execs") == 0) {
+        go_through_execs(argv[2]);
+        say_line("ok");
+        return 0;
+    }
     for (size_t i = 0; argc == 2 && i < sizeof cases / sizeof *cases; i++) {
         if (strcmp(cases[i].name, argv[1]) == 0) {
             if (!cases[i].makes_filter) {
