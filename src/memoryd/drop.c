@@ -2,6 +2,7 @@
 // does for the anonymous memory that they stand for.
 #include <errno.h>
 
+#include "replace.h"
 #include "target.h"
 
 static struct maps maps;
@@ -26,8 +27,15 @@ static bool uncovers(pid_t pid, uint64_t start, uint64_t end) {
     return found || status < 0;
 }
 
+// Replaced memory would not be locked any more.
+static bool may_replace;
+
 static bool drop_ours(struct target *t, const struct mapping *m, int file, uint64_t start, uint64_t end) {
     uint64_t at = start, low, high;
+    // With what holes there are in it: it becomes one mapping.
+    if (may_replace && extent_next(file, m, at, end, &low, &high) && replace_plan(start, end, m->protection)) {
+        return true;
+    }
     while (at < end && extent_next(file, m, at, end, &low, &high)) {
         if (!fill_present(t, at, low, -1, 0) || !fill_zero(t, low, high)) {
             return false;
@@ -54,6 +62,7 @@ static bool drop_in(struct target *t, const struct mapping *m, uint64_t start, u
 static int drop(struct target *t, uint64_t start, uint64_t end, unsigned advice) {
     bool may_be_locked = advice == ADVICE_DONTNEED && maps_any_locked(t->pid);
     struct mapping m;
+    may_replace = advice == ADVICE_DONTNEED;
     int result = 0, found = 1;
     uint64_t at = start;
     while (at < end && (found = maps_at(&maps, at, &m)) == 1 && m.start < end) {

@@ -18,13 +18,16 @@
 
 #define BACKLOG 128
 #define TICK_MS 1000
+#define DEFAULT_REPLACE_FROM (256u * 1024u)
 
-struct options options = {.prefix = DEFAULT_PREFIX, .prefix_length = sizeof DEFAULT_PREFIX - 1};
+struct options options = {.prefix = DEFAULT_PREFIX, .prefix_length = sizeof DEFAULT_PREFIX - 1,
+                          .replace_from = DEFAULT_REPLACE_FROM};
 
 static volatile sig_atomic_t asked_to_end;
 
 static const struct option long_options[] = {
     {"prefix", required_argument, NULL, 'p'},
+    {"replace-from", required_argument, NULL, 'r'},
     {"plain-maps", no_argument, NULL, 'm'},
     {"version", no_argument, NULL, 'v'},
     {NULL, 0, NULL, 0},
@@ -37,6 +40,9 @@ static bool parse_options(int argc, char **argv) {
         case 'p':
             options.prefix = optarg;
             options.prefix_length = strlen(optarg);
+            break;
+        case 'r':
+            options.replace_from = strtoull(optarg, NULL, 10);
             break;
         case 'm':
             options.plain_maps = true;
@@ -143,7 +149,7 @@ static void loop(int listener) {
 
 int main(int argc, char **argv) {
     if (!parse_options(argc, argv)) {
-        fprintf(stderr, "usage: memoryd [--prefix /DIRECTORY/] [--plain-maps] SOCKET\n");
+        fprintf(stderr, "usage: memoryd [--prefix /DIRECTORY/] [--replace-from BYTES] [--plain-maps] SOCKET\n");
         return 2;
     }
     if (!open_standard() || !kernel_suits()) {

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "target.h"
 
@@ -44,6 +45,7 @@ static int query(struct maps *m, uint64_t address, struct mapping *out) {
     *out = (struct mapping){.start = q.vma_start,
                             .end = q.vma_end,
                             .offset = q.vma_offset,
+                            .protection = (unsigned)q.vma_flags & 7u,
                             .shared = (q.vma_flags & PROCMAP_SHARED) != 0,
                             .has_file = q.inode != 0};
     out->ours = is_ours(out, m->text);
@@ -81,6 +83,8 @@ static bool parse(char *line, struct mapping *out) {
     *out = (struct mapping){.start = start,
                             .end = end,
                             .offset = offset,
+                            .protection = (mode[0] == 'r' ? PROT_READ : 0u) | (mode[1] == 'w' ? PROT_WRITE : 0u)
+                                | (mode[2] == 'x' ? PROT_EXEC : 0u),
                             .shared = mode[3] == 's',
                             .has_file = inode != 0};
     out->ours = name > 0 && is_ours(out, line + name);

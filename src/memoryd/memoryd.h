@@ -51,6 +51,8 @@ struct options {
     const char *socket, *prefix;
     size_t prefix_length;
     bool plain_maps;
+    // Bytes of a memory file's data from which on they are replaced, not overwritten.
+    uint64_t replace_from;
 };
 
 extern struct options options;

@@ -84,10 +84,11 @@ static bool spawn(struct sandbox *s) {
 // A server does not learn of new listeners: another one takes over, together with what was in progress.
 static bool end_server(struct sandbox *s) {
     int64_t end = now_ms() + KILL_MS;
-    kill(s->server, SIGKILL);
+    // Not SIGKILL: it may be in the middle of moving a thread's memory.
+    kill(s->server, SIGTERM);
     while (waitpid(s->server, NULL, WNOHANG) == 0) {
         if (now_ms() > end) {
-            say("process %d, which serves %s, cannot be killed", s->server, s->path);
+            say("process %d, which serves %s, does not end", s->server, s->path);
             return false;
         }
         nap_us(100);

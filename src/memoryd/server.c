@@ -7,11 +7,12 @@
 #include <string.h>
 
 #include "memoryd.h"
+#include "replace.h"
 #include "target.h"
 
 #define MOST_ATTEMPTS 3
 
-static void reply(int listener, uint64_t id, int result) {
+static bool reply(int listener, uint64_t id, int result) {
     struct notif_reply r = {.id = id};
     if (result == CONTINUE) {
         r.flags = NOTIF_CONTINUE;
@@ -19,13 +20,21 @@ static void reply(int listener, uint64_t id, int result) {
         r.error = -result;
     }
     // It fails when the thread has been killed or a signal has ended its wait: then nobody needs it.
-    kernel_ioctl(listener, NOTIF_SEND, &r);
+    return kernel_ioctl(listener, NOTIF_SEND, &r) == 0;
 }
 
 static void finish(struct progress *p) {
     // One that has killed its server before is answered unseen: EINVAL, which leaves everything as it was.
+    replace_reset();
     int result = p->attempts++ < MOST_ATTEMPTS ? answer(&p->notif, p->listener) : EINVAL;
-    reply(p->listener, p->notif.id, result);
+    bool seized = replace_any() && replace_seize(&p->notif);
+    if (replace_any() && !seized && !replace_by_zeros(&p->notif, p->listener)) {
+        result = EAGAIN;
+    }
+    bool answered = reply(p->listener, p->notif.id, result);
+    if (seized) {
+        replace_run(&p->notif, answered, result);
+    }
     p->notif.id = 0;
     p->attempts = 0;
 }
@@ -86,13 +95,17 @@ static struct pollfd *own_only(const struct listeners *l) {
     return fds;
 }
 
-static void reset_signals(void) {
-    sigset_t none;
-    sigemptyset(&none);
+// SIGTERM and the like end a server while it waits, never in the middle of an answer; SIGCHLD tells of traced threads.
+static void set_signals(void) {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGCHLD);
     signal(SIGTERM, SIG_DFL);
     signal(SIGINT, SIG_DFL);
     signal(SIGCHLD, SIG_DFL);
-    sigprocmask(SIG_SETMASK, &none, NULL);
+    sigprocmask(SIG_SETMASK, &set, NULL);
 }
 
 _Noreturn void serve(const struct listeners *l, struct progress *p) {
@@ -100,10 +113,12 @@ _Noreturn void serve(const struct listeners *l, struct progress *p) {
     unsigned count = l->count;
     // A session of its own: what ends memoryd's must not end this.
     setsid();
-    reset_signals();
+    set_signals();
+    sigset_t none;
+    sigemptyset(&none);
     take_up(l, p);
     while (count > 0) {
-        if (poll(fds, count, -1) < 0 && errno != EINTR) {
+        if (ppoll(fds, count, NULL, &none) < 0 && errno != EINTR) {
             _exit(1);
         }
         for (unsigned i = 0; i < count;) {

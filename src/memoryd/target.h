@@ -25,6 +25,8 @@ void target_close(const struct target *t);
 
 struct mapping {
     uint64_t start, end, offset;
+    // As for mmap.
+    unsigned protection;
     // has_file: it has an inode. ours: a private mapping of a memory file.
     bool shared, has_file, ours;
 };

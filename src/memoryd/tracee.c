@@ -1,4 +1,4 @@
-// Stops a thread anywhere, also inside a system call that waits, and makes it call close. Its registers, signal
+// Stops a thread anywhere, also inside a system call that waits, and makes it do a system call. Its registers, signal
 // mask and restartable sequence are put back while it stands in a stop from which the kernel looks at them
 // again, so that an interrupted call restarts as after any stop.
 #include "tracee.h"
@@ -11,8 +11,8 @@
 #include "memoryd.h"
 
 #define SYSGOOD 0x1ul
-// The sandbox's own filters do not apply to our close. Only set while the thread stands still: between two of
-// our stops nothing but that close runs, so no madvise gets past the filter that this is all about.
+// The sandbox's own filters do not apply to our call. Only set while the thread stands still: between two of
+// our stops nothing but that call runs, so no madvise gets past the filter that this is all about.
 #define SUSPEND_SECCOMP 0x200000ul
 #define CODE_SEGMENT_64 0x33
 #define MASK_BYTES 8ul
@@ -86,14 +86,18 @@ static bool prepare(struct tracee *t) {
 }
 
 bool tracee_begin(struct tracee *t) {
-    char path[64];
     if (trace(TRACE_SEIZE, t->tid, 0, NULL) != 0) {
         return lost(t, errno == EPERM ? "is traced by another process, or is a zombie" : "ended");
     }
-    if (trace(TRACE_INTERRUPT, t->tid, 0, NULL) != 0 || !run_to(t, STOP_EVENT, 0)) {
-        return lost(t, t->reason == NULL ? "ended" : t->reason);
+    return trace(TRACE_INTERRUPT, t->tid, 0, NULL) == 0 ? tracee_stopped(t) : lost(t, "ended");
+}
+
+bool tracee_stopped(struct tracee *t) {
+    char path[64];
+    if (!run_to(t, STOP_EVENT, 0)) {
+        return false;
     }
-    snprintf(path, sizeof path, "/proc/%d/task/%d/mem", t->pid, t->tid);
+    snprintf(path, sizeof path, "/proc/%d/mem", t->tid);
     t->mem = open(path, O_RDWR | O_CLOEXEC);
     if (t->mem < 0 || !prepare(t)) {
         trace(TRACE_DETACH, t->tid, 0, NULL);
@@ -105,15 +109,30 @@ bool tracee_begin(struct tracee *t) {
     return true;
 }
 
-bool tracee_close(struct tracee *t, int fd) {
+bool tracee_call(struct tracee *t, uint64_t number, const uint64_t arguments[6], uint64_t *result) {
     struct user_regs_struct regs = t->regs;
     regs.rip = t->instruction;
-    regs.rax = SYS_close;
-    regs.rdi = (unsigned)fd;
+    regs.rax = number;
+    regs.rdi = arguments[0];
+    regs.rsi = arguments[1];
+    regs.rdx = arguments[2];
+    regs.r10 = arguments[3];
+    regs.r8 = arguments[4];
+    regs.r9 = arguments[5];
     // Says that no call was interrupted: else the kernel would restart one on the way to ours.
     regs.orig_rax = ~0ull;
-    return trace(TRACE_SETREGS, t->tid, 0, &regs) == 0 && run_to(t, STOP_SYSCALL, TRACE_SYSCALL)
-        && run_to(t, STOP_SYSCALL, TRACE_SYSCALL);
+    if (trace(TRACE_SETREGS, t->tid, 0, &regs) != 0 || !run_to(t, STOP_SYSCALL, TRACE_SYSCALL)
+        || !run_to(t, STOP_SYSCALL, TRACE_SYSCALL) || trace(TRACE_GETREGS, t->tid, 0, &regs) != 0) {
+        return false;
+    }
+    *result = regs.rax;
+    return true;
+}
+
+bool tracee_close(struct tracee *t, int fd) {
+    const uint64_t arguments[6] = {(unsigned)fd};
+    uint64_t result = 0;
+    return tracee_call(t, SYS_close, arguments, &result);
 }
 
 // The end of a system call is too late for putting back registers that ask for a restart: nobody looks at them

@@ -36,7 +36,10 @@ struct tracee {
 // False with reason set, and the thread as it was. When it could not even be stopped in time it is still
 // being traced: only the end of this process lets it go.
 bool tracee_begin(struct tracee *t);
+// The second half of it, for a thread that has been seized and interrupted.
+bool tracee_stopped(struct tracee *t);
 // False when the thread is gone.
+bool tracee_call(struct tracee *t, uint64_t number, const uint64_t arguments[6], uint64_t *result);
 bool tracee_close(struct tracee *t, int fd);
 void tracee_end(struct tracee *t);
 

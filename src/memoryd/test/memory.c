@@ -106,6 +106,15 @@ static void case_hole_frees(void) {
     check_all(p, 0, FILE_PAGES, false);
 }
 
+static void case_large_frees(void) {
+    uint8_t *p = map_memory(FILE_PAGES, 0);
+    memset(p, 5, FILE_PAGES * PAGE);
+    long before = resident("Private_Dirty:");
+    CHECK(madvise(p, FILE_PAGES * PAGE, MADV_DONTNEED) == 0);
+    CHECK(before - resident("Private_Dirty:") >= (long)FILE_PAGES * 4 - 16);
+    check_all(p, 0, FILE_PAGES, true);
+}
+
 static void case_anonymous_frees(void) {
     uint8_t *p = mmap(NULL, 64 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     memset(p, 5, 64 * PAGE);
@@ -356,6 +365,7 @@ static const struct {
     {"unaligned_end", case_unaligned_end},
     {"two_mappings", case_two_mappings},
     {"hole_frees", case_hole_frees},
+    {"large_frees", case_large_frees},
     {"anonymous_frees", case_anonymous_frees},
     {"protected", case_protected},
     {"locked", case_locked},

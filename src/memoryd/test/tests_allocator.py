@@ -13,6 +13,13 @@ def run(daemon, **environment):
     program.ended()
 
 
+def test_jemalloc_when_all_is_replaced(daemon):
+    test_jemalloc_that_counts_on_zeros(daemon)
+
+
+test_jemalloc_when_all_is_replaced.options = ["--replace-from", "4096"]
+
+
 def test_glibc(daemon):
     run(daemon)
 
