@@ -113,6 +113,23 @@ describe("a dump is converted", () => {
     expect((await stat(join(memory, "c1-2"))).mode & 0o777).toBe(0o400);
   });
 
+  it("without a copy where the pages are those of whole mappings", async () => {
+    await writeProcess(1, [vma(100, 140, 0x201), vma(900, 910, 0x203)], [[100, 40], [900, 3]], `${"c".repeat(40)}xyz`); // biome-ignore format: one line
+    const { ino } = await stat(join(images, "pages-1.img"));
+    await writeFile(join(images, "pages-1.img"), "behind the pages", { flag: "a" });
+    expect(await convert()).toMatchObject({
+      processes: [{ movedPages: 40, keptPages: 3, file: { name: "c1-1", bytes: 43 * page } }],
+    });
+    expect(await stat(join(memory, "c1-1"))).toMatchObject({
+      ino,
+      size: 43 * page,
+      mode: 0o100400,
+      nlink: 1,
+    });
+    expect((await readFile(join(memory, "c1-1"))).equals(pages(`${"c".repeat(40)}xyz`))).toBe(true);
+    expect((await readFile(join(images, "pages-2.img"))).equals(pages("xyz"))).toBe(true);
+  });
+
   it("and tells of earlier memory files, whose changed pages stay", async () => {
     const earlier = regularFileEntry(file(8, "/m/c0-1"));
     await write("files.img", writeImage("files", [earlier]));

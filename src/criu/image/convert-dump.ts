@@ -6,7 +6,7 @@
  * Killed anywhere, it leaves a dump that restores to the same memory: a file that nothing refers to comes first, then
  * the mappings, whose pages are still in the images and win; only then the page map without them.
  */
-import { open, rm } from "node:fs/promises";
+import { link, open, rm, stat, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import { DomainError } from "../../lib/errors.js";
 import { damaged } from "../damaged.js";
@@ -128,7 +128,7 @@ async function writeAll(
 
 async function readSubject(
   pid: number,
-  { images, mountPath }: ConvertOptions,
+  { images, memory, mountPath }: ConvertOptions,
   paths: ReadonlyMap<number, string>,
 ): Promise<Subject> {
   const name = mmName(pid);
@@ -136,7 +136,8 @@ async function readSubject(
   const vmas = allBytesOf(mm, vmasField, name).map((bytes) => parseVma(bytes, name));
   if (vmas.length === 0) throw damaged(name, "it has no mappings");
   const pagemap = readPagemap(await requireDumpFile(images, pagemapName(pid)), pagemapName(pid));
-  const plan = planMemory({ vmas, entries: pagemap.entries, paths, mountPath, name });
+  const canLink = await onOneFileSystem(images, memory);
+  const plan = planMemory({ vmas, entries: pagemap.entries, paths, mountPath, canLink, name });
   return { pid, mm, pagemap, plan };
 }
 
@@ -180,7 +181,12 @@ async function findMountId(images: string, mountPath: string): Promise<number | 
   return findMount(tables, mountPath);
 }
 
-/** New files only: nothing of the dump is changed yet. */
+async function onOneFileSystem(one: string, other: string): Promise<boolean> {
+  const [a, b] = await Promise.all([stat(one), stat(other)]);
+  return a.dev === b.dev;
+}
+
+/** New files and names only: what the dump says is the same. A linked pages image gets longer, and another owner. */
 async function writePages(
   images: string,
   target: string,
@@ -192,6 +198,12 @@ async function writePages(
   await using pages = await open(join(images, name), "r");
   const { size } = await pages.stat();
   if (size < presentBytes(pagemap.entries)) throw damaged(name, `it has only ${size} bytes`);
+  const targetFlags = plan.linked ? "r+" : "wx";
+  if (plan.linked) {
+    await link(join(images, name), target);
+    // What an attempt that was killed has put behind the pages.
+    await truncate(target, presentBytes(pagemap.entries));
+  }
   const write = async (path: string, flags: string, mode: number, runs: readonly Run[], bytes: number) => {
     await using file = await open(path, flags, mode);
     await file.chmod(mode);
@@ -199,7 +211,7 @@ async function writePages(
     await file.truncate(bytes);
     await copyRuns({ file: pages, name }, file, runs, signal);
   };
-  await write(target, "wx", memoryFileMode, plan.moved, plan.fileBytes);
+  await write(target, targetFlags, memoryFileMode, plan.moved, plan.fileBytes);
   await write(join(images, pagesName(pagesId)), "w", imageMode, keptRuns(plan.kept), plan.keptBytes);
 }
 

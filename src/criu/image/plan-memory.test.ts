@@ -24,8 +24,13 @@ function entries(...runs: readonly (readonly [number, number, number?])[]) {
   return readPagemap(writeImage("pagemap", [head, ...messages]), "pagemap-1.img").entries;
 }
 
-function plan(vmas: Vma[], found: ReturnType<typeof entries>, paths = new Map<number, string>()) {
-  const result = planMemory({ vmas, entries: found, paths, mountPath: "/m", name });
+function plan(
+  vmas: Vma[],
+  found: ReturnType<typeof entries>,
+  paths = new Map<number, string>(),
+  canLink = false,
+) {
+  const result = planMemory({ vmas, entries: found, paths, mountPath: "/m", canLink, name });
   const inPages = (run: { from: number; to: number; bytes: number }) =>
     [run.from, run.to, run.bytes].map((bytes) => bytes / page);
   return {
@@ -94,6 +99,47 @@ describe("memory moves", () => {
         [55, 9, 8],
       ],
       refusals: ["stack", undefined, "small", undefined, "stack"],
+    });
+  });
+});
+
+describe("the pages image becomes the memory file", () => {
+  const planLinked = (vmas: Vma[], found: ReturnType<typeof entries>) => plan(vmas, found, new Map(), true);
+
+  it("where most pages are of whole mappings; others go behind it, with their holes", () => {
+    const vmas = [vma(90, 92), vma(100, 200), vma(300, 400), vma(400, 420), stack(900, 910)];
+    const found = entries([90, 2], [100, 100], [310, 20], [350, 70], [905, 5]);
+    expect(planLinked(vmas, found)).toEqual({
+      mapped: [
+        [1, 2],
+        [2, 197],
+        [3, 172],
+      ],
+      file: 297,
+      moved: [
+        [102, 207, 20],
+        [122, 247, 50],
+      ],
+      kept: [
+        [90, 92],
+        [905, 910],
+      ],
+      keptRuns: [
+        [0, 0, 2],
+        [192, 2, 5],
+      ],
+      refusals: ["small", undefined, undefined, undefined, "stack"],
+    });
+  });
+
+  it("not where most pages are of mappings with holes", () => {
+    const vmas = [vma(100, 140), vma(300, 400), stack(900, 910)];
+    expect(planLinked(vmas, entries([100, 40], [310, 60], [905, 5]))).toMatchObject({
+      mapped: [
+        [0, 0],
+        [1, 40],
+      ],
+      file: 140,
     });
   });
 });

@@ -1,6 +1,6 @@
 /** What moves from a process's pages into its memory file, and what is left: as data. Pure. */
 import { damaged } from "../damaged.js";
-import { type PagemapEntry, partOf } from "./pagemap.js";
+import { type PagemapEntry, partOf, presentBytes } from "./pagemap.js";
 import { type Candidate, type Refusal, refusalOf } from "./shareable.js";
 import { has, status, type Vma } from "./vma.js";
 
@@ -10,17 +10,25 @@ export interface MemoryInput {
   /** Paths of mapped files, by id. */
   readonly paths: ReadonlyMap<number, string>;
   readonly mountPath: string;
+  /** The pages image can become the memory file: both are to be on one file system. */
+  readonly canLink: boolean;
   /** Name of the image, for errors. */
   readonly name: string;
 }
 
 export interface MemoryPlan {
+  /**
+   * The pages image becomes the memory file, and mappings that are in it whole need no copy. The others are behind it,
+   * with their holes. What is kept stays in it unused, as do the pages that were copied.
+   */
+  readonly linked: boolean;
   /** Mappings to make ones of the memory file: which of `vmas`, and from where in the file. */
   readonly mapped: readonly { readonly index: number; readonly offset: number }[];
   /** The memory file covers its mappings whole, so that what lies beyond its last page reads as zeros. */
   readonly fileBytes: number;
-  /** From the pages image into the memory file. */
+  /** From the pages image into the memory file, by copying. */
   readonly moved: readonly Run[];
+  /** Also without copying. */
   readonly movedBytes: number;
   /** What the page map has left. Offsets are those of the old pages image. */
   readonly kept: readonly PagemapEntry[];
@@ -46,28 +54,25 @@ interface Area {
 const fileBytesMax = 2 ** 42;
 
 export function planMemory(input: MemoryInput): MemoryPlan {
-  const { vmas, entries, name, mountPath } = input;
+  const { entries, name, mountPath } = input;
   const candidates = findCandidates(input);
   const refusals = candidates.map((candidate) => candidate && refusalOf(candidate, mountPath));
   const chosen = candidates.flatMap((candidate, index) =>
     candidate !== undefined && refusals[index] === undefined ? [index] : [],
   );
-  const areas = layOut(vmas, chosen);
+  const found = candidates.map((candidate) => candidate?.presentBytes ?? 0);
+  const { linked, areas, fileBytes } = layOut(input, chosen, found);
   const cut = cutEntries(entries, areas, name);
   // CRIU takes it that a page map has an entry, as the page map of a process with a stack does.
   if (cut.kept.length === 0 && areas.length > 0) return keepAll(input, refusals);
-  const fileBytes = areas.reduce((sum, { start, end }) => sum + end - start, 0);
-  return {
-    mapped: areas.map(({ index, offset }) => ({ index, offset })),
-    fileBytes,
-    ...cut,
-    refusals,
-  };
+  const mapped = areas.map(({ index, offset }) => ({ index, offset }));
+  const moved = linked ? cut.moved.filter(({ from, to }) => from !== to) : cut.moved;
+  return { linked, mapped, fileBytes, ...cut, moved, refusals };
 }
 
 function keepAll({ entries }: MemoryInput, refusals: MemoryPlan["refusals"]): MemoryPlan {
-  const keptBytes = sumOf(entries.filter(({ present }) => present).map(({ start, end }) => end - start));
-  const nothing = { mapped: [], fileBytes: 0, moved: [], movedBytes: 0 };
+  const keptBytes = presentBytes(entries);
+  const nothing = { linked: false, mapped: [], fileBytes: 0, moved: [], movedBytes: 0 };
   return { ...nothing, kept: entries, keptBytes, refusals };
 }
 
@@ -108,16 +113,41 @@ function pageCounter(entries: readonly PagemapEntry[]) {
   };
 }
 
-/** One behind the other: neighbours in memory are neighbours in the file, and the kernel can join them again. */
-function layOut(vmas: readonly Vma[], chosen: readonly number[]): Area[] {
-  let offset = 0;
-  return chosen.flatMap((index) => {
+/**
+ * One behind the other: neighbours in memory are neighbours in the file, and the kernel can join them again. Where most
+ * of the pages are those of whole mappings, these stay where they are.
+ */
+function layOut(
+  { vmas, entries, canLink }: MemoryInput,
+  chosen: readonly number[],
+  found: readonly number[],
+) {
+  const sizeOf = (index: number) => (vmas[index]?.end ?? 0) - (vmas[index]?.start ?? 0);
+  const whole = new Set(chosen.filter((index) => found[index] === sizeOf(index)));
+  const pagesBytes = presentBytes(entries);
+  const linked = canLink && 2 * sumOf([...whole].map(sizeOf)) >= pagesBytes;
+  const offsetOf = offsetFinder(entries);
+  let fileBytes = linked ? pagesBytes : 0;
+  const areas = chosen.flatMap((index): Area[] => {
     const vma = vmas[index];
-    if (vma === undefined || offset + vma.end - vma.start > fileBytesMax) return [];
-    const area = { index, start: vma.start, end: vma.end, offset };
-    offset += vma.end - vma.start;
-    return [area];
+    if (vma === undefined || fileBytes + sizeOf(index) > fileBytesMax) return [];
+    const range = { index, start: vma.start, end: vma.end };
+    if (linked && whole.has(index)) return [{ ...range, offset: offsetOf(vma.start) }];
+    const offset = fileBytes;
+    fileBytes += sizeOf(index);
+    return [{ ...range, offset }];
   });
+  return { linked: linked && areas.length > 0, areas, fileBytes };
+}
+
+/** Tells where a page is in the pages image, of pages asked in order. */
+function offsetFinder(entries: readonly PagemapEntry[]) {
+  let at = 0;
+  return (address: number): number => {
+    while ((entries[at]?.end ?? Number.POSITIVE_INFINITY) <= address) at++;
+    const entry = entries[at];
+    return entry === undefined ? 0 : entry.offset + address - entry.start;
+  };
 }
 
 type Cut = Pick<MemoryPlan, "moved" | "movedBytes" | "kept" | "keptBytes">;
@@ -149,7 +179,7 @@ function cutEntries(entries: readonly PagemapEntry[], areas: readonly Area[], na
     moved,
     movedBytes: sumOf(moved.map(({ bytes }) => bytes)),
     kept,
-    keptBytes: sumOf(kept.filter(({ present }) => present).map(({ start, end }) => end - start)),
+    keptBytes: presentBytes(kept),
   };
 }
 
