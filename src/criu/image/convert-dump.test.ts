@@ -131,13 +131,13 @@ describe("a dump is converted", () => {
   });
 
   it("and tells of earlier memory files, whose changed pages stay", async () => {
-    const earlier = regularFileEntry(file(8, "/m/c0-1"));
+    const earlier = regularFileEntry(file(8, "/m/c1-0-1"));
     await write("files.img", writeImage("files", [earlier]));
     await writeProcess(1, [vma(100, 200, 0x41, 0x02, 8), vma(900, 910, 0x203)], [[110, 20], [900, 3]], "b".repeat(23)); // biome-ignore format: one line
     const before = await readFile(join(images, "mm-1.img"));
     expect(await convert()).toEqual({
       processes: [{ pid: 1, movedPages: 0, keptPages: 23, file: undefined }],
-      earlier: ["c0-1"],
+      earlier: ["c1-0-1"],
     });
     expect((await readFile(join(images, "mm-1.img"))).equals(before)).toBe(true);
     expect(await readdir(memory)).toEqual([]);

@@ -78,7 +78,7 @@ export async function convertDump(options: ConvertOptions, signal: AbortSignal):
   const files = await readMessages(images, filesName, "files");
   const { paths, freeId } = readFileTable(files, filesName);
   const earlier = earlierNames(paths, mountPath);
-  if (earlier.some((name) => name.startsWith(`${checkpoint}-`)))
+  if (earlier.some((name) => name.slice(0, name.lastIndexOf("-")) === checkpoint))
     throw new DomainError("failed_precondition", `the dump of ${checkpoint} shares its memory already`);
   const subjects: Subject[] = [];
   for (const pid of await numbersOf(images, "mm")) {

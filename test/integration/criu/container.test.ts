@@ -53,6 +53,13 @@ afterAll(async () => {
   await rm(directory, { recursive: true });
 });
 
+/** Every thread of the container has a filter before the guard comes. */
+const profile = {
+  defaultAction: "SCMP_ACT_ALLOW",
+  architectures: ["SCMP_ARCH_X86_64"],
+  syscalls: [{ names: ["acct"], action: "SCMP_ACT_ERRNO" }],
+};
+
 interface Box {
   readonly id: string;
   readonly result: string;
@@ -72,7 +79,7 @@ async function start(images?: string, prepareMemory?: (memory: string) => Promis
     labels: mappingLabelsOf(testMapping),
   });
   const spec = {
-    mounts: [],
+    ...{ mounts: [], linux: {} },
     ...testSpec({
       args: ["/test/memory", "/result", "guarded"],
       criuConfig: join(directory, "criu.conf"),
@@ -83,7 +90,9 @@ async function start(images?: string, prepareMemory?: (memory: string) => Promis
     ...{ source, destination, type: "bind", options: ["bind", "ro", "nosuid", "nodev"] },
   });
   const mounts = [...spec.mounts, bind(join(directory, "bin"), "/test"), bind(memory, mountPath)];
-  await containerd.containers.create({ id, image, spec: { ...spec, mounts }, snapshotKey: id, labels: {} });
+  const linux = { ...spec.linux, seccomp: profile };
+  const whole = { ...spec, mounts, linux };
+  await containerd.containers.create({ id, image, spec: whole, snapshotKey: id, labels: {} });
   const restoreFrom =
     images === undefined ? {} : { restoreFrom: { imagesDirectory: images, workDirectory: images } };
   await containerd.tasks.create({
@@ -148,6 +157,8 @@ it("clones in user namespaces share memory over generations, and are guarded", a
   );
   expect(await memories(last, ranges)).toEqual(before);
 
+  for (const pid of last.pids)
+    expect(await readFile(`/proc/${pid}/status`, "utf8")).toMatch(/Seccomp_filters:\s+2/);
   const listening = last.pids.map((pid) => execa(listener, [String(pid)], { reject: false }));
   for (const pid of last.pids) process.kill(pid, "SIGUSR1");
   expect(await reports(last.result, ["parent", "child"], soon())).toEqual(["ok", "ok"]);
