@@ -33,8 +33,9 @@ static void report(const struct scan *scan) {
     }
 }
 
-// One pass over all processes. Whoever forks meanwhile gives its child a copy of what it holds; but then it is a
-// holder itself in this pass, so there is another one, which finds the child. True when nothing is left to do.
+// One pass over all processes. Whoever forks meanwhile gives its child a copy of what it holds; but then it
+// is a holder itself in this pass, so there is another one, which finds the child. True when nothing is left
+// to do.
 static bool pass(struct sandbox *s, const char *path, struct scan *scan, struct adoption *result) {
     if (!scan_processes(path, scan)) {
         return fail(result, scan->error);

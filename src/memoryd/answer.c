@@ -45,21 +45,22 @@ static int answer_advise(const struct notif *n, int listener) {
     if (!touches_ours((pid_t)n->pid, start, start + rounded)) {
         return CONTINUE;
     }
-    // MADV_FREE may take its time for ever. A guard region would uncover the file's bytes when it is removed; old
-    // kernels know no guard regions, and callers then use mprotect.
+    // MADV_FREE may take its time for ever. A guard region would uncover the file's bytes when it is removed;
+    // old kernels know no guard regions, and callers then use mprotect.
     return advice == ADVICE_FREE ? 0 : EINVAL;
 }
 
-// CONTINUE lets the kernel read the arguments and the mappings again, later. Another thread of the same process may
-// have changed them by then. It would only cheat itself: this is no border of security, and a program that maps
-// and drops one range at once has no defined outcome on any kernel.
+// CONTINUE lets the kernel read the arguments and the mappings again, later. Another thread of the same
+// process may have changed them by then. It would only cheat itself: this is no border of security, and a
+// program that maps and drops one range at once has no defined outcome on any kernel.
 int answer(const struct notif *n, int listener) {
     switch (call_of(n)) {
     case CALL_ADVISE:
         return answer_advise(n, listener);
     case CALL_ADVISE_BY_PIDFD:
-        // No kernel before 6.13 takes these advices here, and then for the caller alone, so every caller has another
-        // way. Doing it would mean reading vectors that can change, for a process that may be another one.
+        // No kernel before 6.13 takes these advices here, and then for the caller alone, so every caller has
+        // another way. Doing it would mean reading vectors that can change, for a process that may be another
+        // one.
         return drops((unsigned)n->args[3]) ? EINVAL : CONTINUE;
     case CALL_REMAP:
         return answer_remap(n);

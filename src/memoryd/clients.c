@@ -108,6 +108,10 @@ static bool answer_request(int fd, const char *line) {
         sandboxes_tick();
         return answer_line(fd, "status %u\n", sandbox_count());
     }
+    if (strcmp(line, "drain") == 0) {
+        drain();
+        return answer_line(fd, "draining %u\n", sandbox_count());
+    }
     answer_line(fd, "error unknown request\n");
     return false;
 }

@@ -1,5 +1,6 @@
-// Closes the listeners inside the processes that hold them. This happens in a process of its own: when it ends, for
-// whatever reason, the kernel lets go of every thread that it traced, also of one that never stopped.
+// Closes the listeners inside the processes that hold them. This happens in a process of its own: when it
+// ends, for whatever reason, the kernel lets go of every thread that it traced, also of one that never
+// stopped.
 #include <dirent.h>
 #include <errno.h>
 #include <signal.h>
@@ -15,7 +16,8 @@
 #define STOP_MS 500
 #define ALL_MS 3000
 #define WAIT_MS 6000
-// Once a thread runs our call it has to be put back, however long that takes: a sandbox may be frozen just then.
+// Once a thread runs our call it has to be put back, however long that takes: a sandbox may be frozen just
+// then.
 #define NO_DEADLINE (INT64_MAX / 2)
 #define MAX_AT_ONCE 256u
 #define MAX_OTHERS 3
@@ -74,7 +76,8 @@ static void close_through(const struct listeners *known, struct holder *h, pid_t
     tracee_end(&t);
 }
 
-// Any thread that shares the table will do. One that waits for its vfork child does not stop before it has it back.
+// Any thread that shares the table will do. One that waits for its vfork child does not stop before it has it
+// back.
 static void close_in_one(const struct listeners *known, struct holder *h, int64_t end) {
     char path[48];
     close_through(known, h, h->tid, end);

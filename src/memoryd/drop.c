@@ -1,5 +1,5 @@
-// MADV_DONTNEED on a range with memory files in it: afterwards their pages read as zeros, which is what the kernel
-// does for the anonymous memory that they stand for.
+// MADV_DONTNEED on a range with memory files in it: afterwards their pages read as zeros, which is what the
+// kernel does for the anonymous memory that they stand for.
 #include <errno.h>
 
 #include "replace.h"
@@ -7,8 +7,8 @@
 
 static struct maps maps;
 
-// Whether the kernel's own way would bring a file's bytes back. Holes read as zeros, so it is right for them, and it
-// frees their memory. True as well when the mappings cannot be read.
+// Whether the kernel's own way would bring a file's bytes back. Holes read as zeros, so it is right for them,
+// and it frees their memory. True as well when the mappings cannot be read.
 static bool uncovers(pid_t pid, uint64_t start, uint64_t end) {
     struct mapping m;
     bool found = false;

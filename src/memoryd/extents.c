@@ -6,8 +6,8 @@
 
 #include "target.h"
 
-// The file that was opened last, for as long as one notification is answered: looking and filling go over the same
-// mappings, and opening one costs more than both.
+// The file that was opened last, for as long as one notification is answered: looking and filling go over the
+// same mappings, and opening one costs more than both.
 static struct {
     bool known;
     int fd;
@@ -21,8 +21,8 @@ void extents_forget(void) {
     opened.known = false;
 }
 
-// Through map_files, since its name means something in the sandbox's mount namespace only. Opening a device could do
-// anything, so what is there is looked at first.
+// Through map_files, since its name means something in the sandbox's mount namespace only. Opening a device
+// could do anything, so what is there is looked at first.
 static int open_file(pid_t pid, const struct mapping *m) {
     char path[80];
     struct stat st;

@@ -1,5 +1,5 @@
-// Writes into the memory of the thread that waits. /proc/PID/mem also writes to private mappings that the process itself
-// may only read, or not even that: allocators take their memory away before they give it back.
+// Writes into the memory of the thread that waits. /proc/PID/mem also writes to private mappings that the
+// process itself may only read, or not even that: allocators take their memory away before they give it back.
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -64,8 +64,8 @@ static bool unreadable(const struct target *t, uint64_t at) {
     return pread(t->mem, &byte, 1, (off_t)at) != 1;
 }
 
-// A signal may end the wait at any time, after which the process may use this memory again; so it is asked before each
-// chunk, and a filter that waits killable once it is received leaves no gap at all.
+// A signal may end the wait at any time, after which the process may use this memory again; so it is asked
+// before each chunk, and a filter that waits killable once it is received leaves no gap at all.
 static bool write_all(const struct target *t, uint64_t at, const uint8_t *bytes, uint64_t n) {
     while (n > 0) {
         if (!target_waits(t)) {

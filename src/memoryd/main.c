@@ -1,4 +1,5 @@
-// memoryd: makes memory that is mapped from a checkpoint's files behave as the anonymous memory it stands for.
+// memoryd: makes memory that is mapped from a checkpoint's files behave as the anonymous memory it stands
+// for.
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -23,15 +24,36 @@
 struct options options = {.prefix = DEFAULT_PREFIX, .prefix_length = sizeof DEFAULT_PREFIX - 1,
                           .replace_from = DEFAULT_REPLACE_FROM};
 
+static int listener = -1;
+static bool draining;
 static volatile sig_atomic_t asked_to_end;
 
 static const struct option long_options[] = {
     {"prefix", required_argument, NULL, 'p'},
     {"replace-from", required_argument, NULL, 'r'},
     {"plain-maps", no_argument, NULL, 'm'},
+    {"check", no_argument, NULL, 'c'},
     {"version", no_argument, NULL, 'v'},
     {NULL, 0, NULL, 0},
 };
+
+static bool kernel_suits(void) {
+    struct notif_sizes sizes;
+    if (syscall(SYS_seccomp, (unsigned long)GET_NOTIF_SIZES, 0ul, &sizes) != 0 || sizes.notif > NOTIF_ROOM
+        || sizes.reply > sizeof(struct notif_reply)) {
+        fprintf(stderr, "memoryd: this kernel's seccomp notifications are not known\n");
+        return false;
+    }
+    if (syscall(SYS_kcmp, (long)getpid(), (long)getpid(), COMPARE_FILE, 0ul, 0ul) != 0) {
+        fprintf(stderr, "memoryd: this kernel has no kcmp\n");
+        return false;
+    }
+    if (!fill_possible()) {
+        fprintf(stderr, "memoryd: this kernel does not let /proc/PID/mem write to protected memory\n");
+        return false;
+    }
+    return true;
+}
 
 static bool parse_options(int argc, char **argv) {
     int option;
@@ -47,6 +69,8 @@ static bool parse_options(int argc, char **argv) {
         case 'm':
             options.plain_maps = true;
             break;
+        case 'c':
+            exit(kernel_suits() ? 0 : 1);
         case 'v':
             printf("ramet memoryd %s\n", MEMORYD_VERSION);
             exit(0);
@@ -95,24 +119,6 @@ static void raise_file_limit(void) {
     }
 }
 
-static bool kernel_suits(void) {
-    struct notif_sizes sizes;
-    if (syscall(SYS_seccomp, (unsigned long)GET_NOTIF_SIZES, 0ul, &sizes) != 0 || sizes.notif > NOTIF_ROOM
-        || sizes.reply > sizeof(struct notif_reply)) {
-        fprintf(stderr, "memoryd: this kernel's seccomp notifications are not known\n");
-        return false;
-    }
-    if (syscall(SYS_kcmp, (long)getpid(), (long)getpid(), COMPARE_FILE, 0ul, 0ul) != 0) {
-        fprintf(stderr, "memoryd: this kernel has no kcmp\n");
-        return false;
-    }
-    if (!fill_possible()) {
-        fprintf(stderr, "memoryd: this kernel does not let /proc/PID/mem write to protected memory\n");
-        return false;
-    }
-    return true;
-}
-
 static int listen_on(const char *path) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     memcpy(address.sun_path, path, strlen(path) + 1);
@@ -126,12 +132,29 @@ static int listen_on(const char *path) {
     return bound && listen(fd, BACKLOG) == 0 ? fd : -1;
 }
 
-static void loop(int listener) {
+static void stop_listening(void) {
+    if (listener >= 0) {
+        unlink(options.socket);
+        close(listener);
+    }
+    listener = -1;
+}
+
+// Before this is answered the socket is gone: whoever asks may put another one there.
+void drain(void) {
+    draining = true;
+    stop_listening();
+}
+
+static bool has_ended(void) {
+    return asked_to_end != 0 || (draining && sandbox_count() == 0 && !clients_any());
+}
+
+static void loop(void) {
     static struct pollfd fds[1 + MAX_CLIENTS];
     sigset_t none;
     sigemptyset(&none);
-    while (asked_to_end == 0) {
-        int wait = sandboxes_tick();
+    for (int wait = sandboxes_tick(); !has_ended(); wait = sandboxes_tick()) {
         wait = clients_any() && (wait < 0 || wait > TICK_MS) ? TICK_MS : wait;
         struct timespec timeout = {.tv_sec = wait / 1000, .tv_nsec = wait % 1000 * 1000000};
         fds[0] = (struct pollfd){.fd = listener, .events = POLLIN};
@@ -139,30 +162,30 @@ static void loop(int listener) {
         int ready = ppoll(fds, 1 + clients, wait < 0 ? NULL : &timeout, &none);
         if (ready > 0) {
             clients_handle(fds + 1, clients);
-            if (fds[0].revents != 0) {
+            if (fds[0].revents != 0 && listener >= 0) {
                 clients_accept(listener);
             }
         }
         clients_expire();
     }
+    // The serving processes go on: what they hold cannot be had a second time.
+    stop_listening();
 }
 
 int main(int argc, char **argv) {
     if (!parse_options(argc, argv)) {
-        fprintf(stderr, "usage: memoryd [--prefix /DIRECTORY/] [--replace-from BYTES] [--plain-maps] SOCKET\n");
+        fprintf(stderr, "usage: memoryd --check | [--prefix /DIRECTORY/] [--replace-from BYTES] [--plain-maps] SOCKET\n");
         return 2;
     }
     if (!open_standard() || !kernel_suits()) {
         return 1;
     }
     raise_file_limit();
-    int listener = signals_init() ? listen_on(options.socket) : -1;
+    listener = signals_init() ? listen_on(options.socket) : -1;
     if (listener < 0) {
         fprintf(stderr, "memoryd: cannot listen on %s: %s\n", options.socket, strerror(errno));
         return 1;
     }
-    loop(listener);
-    // The serving processes go on: what they hold cannot be had a second time.
-    unlink(options.socket);
+    loop();
     return 0;
 }

@@ -120,4 +120,7 @@ void clients_handle(const struct pollfd *fds, unsigned count);
 void clients_expire(void);
 bool clients_any(void);
 
+// Listens no more, and ends once it serves nothing.
+void drain(void);
+
 #endif

@@ -22,9 +22,10 @@ bool touches_ours(pid_t pid, uint64_t start, uint64_t end) {
     return found || status < 0;
 }
 
-// Growth would go on in the file, or beyond its end, where anonymous memory reads zeros: ENOMEM, which every allocator
-// answers with a new mapping and a copy. MREMAP_DONTUNMAP would leave the file's bytes where zeros have to be:
-// EINVAL, as before Linux 5.13 for any mapping with a file. A move alone takes its pages along and is harmless.
+// Growth would go on in the file, or beyond its end, where anonymous memory reads zeros: ENOMEM, which every
+// allocator answers with a new mapping and a copy. MREMAP_DONTUNMAP would leave the file's bytes where zeros
+// have to be: EINVAL, as before Linux 5.13 for any mapping with a file. A move alone takes its pages along
+// and is harmless.
 int answer_remap(const struct notif *n) {
     uint64_t start = n->args[0], flags = n->args[3];
     uint64_t old = (n->args[1] + PAGE - 1) & ~(PAGE - 1), new = (n->args[2] + PAGE - 1) & ~(PAGE - 1);

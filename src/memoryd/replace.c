@@ -1,5 +1,6 @@
-// Puts anonymous memory in the place of a memory file's, where that is much: it frees memory, where writing zeros takes some.
-// Only the process itself can map, so the thread that asked is made to, after its call and before it goes on.
+// Puts anonymous memory in the place of a memory file's, where that is much: it frees memory, where writing
+// zeros takes some. Only the process itself can map, so the thread that asked is made to, after its call and
+// before it goes on.
 #include "replace.h"
 
 #include <sys/mman.h>
@@ -69,8 +70,8 @@ static void map_all(struct tracee *t) {
     }
 }
 
-// The interrupt may have been faster than the answer. Then the call is about to restart, and is ended here instead: it
-// would only be asked about and interrupted again.
+// The interrupt may have been faster than the answer. Then the call is about to restart, and is ended here
+// instead: it would only be asked about and interrupted again.
 void replace_run(const struct notif *n, bool answered, int result) {
     struct tracee t = {.pid = (pid_t)n->pid, .tid = (pid_t)n->pid, .deadline = NO_DEADLINE, .mem = -1};
     if (!tracee_stopped(&t)) {

@@ -1,5 +1,5 @@
-// Anonymous memory in the place of a memory file's. In this order: reset, plan while a call is looked at; then seize before
-// the answer, and run after it. One notification at a time.
+// Anonymous memory in the place of a memory file's. In this order: reset, plan while a call is looked at;
+// then seize before the answer, and run after it. One notification at a time.
 #ifndef RAMET_MEMORYD_REPLACE_H
 #define RAMET_MEMORYD_REPLACE_H
 

@@ -1,5 +1,5 @@
-// The sandboxes, each with a process that serves its listeners. Their copies stay here, so that no call is failed
-// by the kernel when that process dies: another one takes its place.
+// The sandboxes, each with a process that serves its listeners. Their copies stay here, so that no call is
+// failed by the kernel when that process dies: another one takes its place.
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>

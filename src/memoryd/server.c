@@ -95,7 +95,8 @@ static struct pollfd *own_only(const struct listeners *l) {
     return fds;
 }
 
-// SIGTERM and the like end a server while it waits, never in the middle of an answer; SIGCHLD tells of traced threads.
+// SIGTERM and the like end a server while it waits, never in the middle of an answer; SIGCHLD tells of traced
+// threads.
 static void set_signals(void) {
     sigset_t set;
     sigemptyset(&set);

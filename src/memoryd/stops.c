@@ -16,8 +16,8 @@ long trace(int request, pid_t tid, unsigned long address, const void *data) {
     return syscall(SYS_ptrace, (long)request, (long)tid, address, data);
 }
 
-// Not the macros of sys/wait.h: musl's WIFSTOPPED multiplies, which overflows for SIGTRAP|0x80 and aborts under
-// -ftrapv.
+// Not the macros of sys/wait.h: musl's WIFSTOPPED multiplies, which overflows for SIGTRAP|0x80 and aborts
+// under -ftrapv.
 static enum stop kind(unsigned status, int *signal) {
     unsigned stopped_by = status >> 8 & 0xff;
     if ((status & 0xff) != 0x7f) {

@@ -38,7 +38,8 @@ bool table_same(pid_t a, pid_t b) {
     return a == b || syscall(SYS_kcmp, (long)a, (long)b, COMPARE_FILES, 0ul, 0ul) == 0;
 }
 
-// Linux 6.9 can name a thread (PIDFD_THREAD is O_EXCL). Before it only the main thread's table can be reached.
+// Linux 6.9 can name a thread (PIDFD_THREAD is O_EXCL). Before it only the main thread's table can be
+// reached.
 int table_open(pid_t pid, pid_t tid) {
     return (int)syscall(SYS_pidfd_open, (long)tid, pid == tid ? 0ul : (unsigned long)O_EXCL);
 }

@@ -50,8 +50,8 @@ bool maps_rewind(struct maps *m);
 bool maps_any_locked(pid_t pid);
 bool maps_locked(pid_t pid, uint64_t start);
 
-// extents.c: where a mapping's file has data. fd -1, one that cannot be looked at, is taken for a file without holes.
-// The file is the callee's, and open until the next one or until all is forgotten.
+// extents.c: where a mapping's file has data. fd -1, one that cannot be looked at, is taken for a file
+// without holes. The file is the callee's, and open until the next one or until all is forgotten.
 int extent_file(pid_t pid, const struct mapping *m);
 void extents_forget(void);
 bool extent_next(int fd, const struct mapping *m, uint64_t from, uint64_t end, uint64_t *low, uint64_t *high);

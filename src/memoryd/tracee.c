@@ -1,6 +1,6 @@
-// Stops a thread anywhere, also inside a system call that waits, and makes it do a system call. Its registers, signal
-// mask and restartable sequence are put back while it stands in a stop from which the kernel looks at them
-// again, so that an interrupted call restarts as after any stop.
+// Stops a thread anywhere, also inside a system call that waits, and makes it do a system call. Its
+// registers, signal mask and restartable sequence are put back while it stands in a stop from which the
+// kernel looks at them again, so that an interrupted call restarts as after any stop.
 #include "tracee.h"
 
 #include <errno.h>
@@ -135,8 +135,9 @@ bool tracee_close(struct tracee *t, int fd) {
     return tracee_call(t, SYS_close, arguments, &result);
 }
 
-// The end of a system call is too late for putting back registers that ask for a restart: nobody looks at them
-// there. The stop after an interrupt is the right place, and comes before any instruction of the thread's own.
+// The end of a system call is too late for putting back registers that ask for a restart: nobody looks at
+// them there. The stop after an interrupt is the right place, and comes before any instruction of the
+// thread's own.
 void tracee_end(struct tracee *t) {
     if (trace(TRACE_INTERRUPT, t->tid, 0, NULL) == 0 && run_to(t, STOP_EVENT, TRACE_CONT)) {
         trace(TRACE_SETREGS, t->tid, 0, &t->regs);

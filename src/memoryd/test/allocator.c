@@ -1,6 +1,6 @@
-// An allocator after a restore: the memory of a running program, with arenas of several threads, is put into a file and
-// mapped from it, as a checkpoint and a restore do. Then it allocates on, and everything that it gets has to be right.
-// argv: the memory file to make. With another allocator preloaded, that one is tried.
+// An allocator after a restore: the memory of a running program, with arenas of several threads, is put into
+// a file and mapped from it, as a checkpoint and a restore do. Then it allocates on, and everything that it
+// gets has to be right. argv: the memory file to make. With another allocator preloaded, that one is tried.
 #include <pthread.h>
 #include <time.h>
 

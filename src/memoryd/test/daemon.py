@@ -197,6 +197,9 @@ class Daemon:
         assert not said, f"memoryd said: {said}"
 
     def end_daemon(self):
+        if self.daemon.poll() is not None:
+            assert self.daemon.returncode == 0 and not os.path.exists(self.socket)
+            return
         try:
             until(lambda: self.ask("status") == "status 0", "nothing is served any more")
             assert not children_of(self.pid), "a process is left"

@@ -11,7 +11,9 @@ from daemon import BUILD, Daemon  # noqa: E402
 COST = os.path.join(BUILD, "cost")
 CASES = [("anonymous, 1 page", "1", "0", False), ("anonymous, 16 pages", "16", "0", False),
          ("anonymous, 16 pages, 2000 other mappings", "16", "2000", False),
-         ("memory file, 1 page", "1", "0", True), ("memory file, 16 pages", "16", "0", True)]
+         ("memory file, 1 page", "1", "0", True), ("memory file, 16 pages", "16", "0", True),
+         ("memory file, 63 pages", "63", "0", True), ("memory file, 64 pages", "64", "0", True),
+         ("memory file, 192 pages", "192", "0", True)]
 
 
 def under_filter(daemon, *command):
@@ -46,6 +48,7 @@ def main():
         return
     measure(sys.argv[1], [])
     measure(sys.argv[1], ["--plain-maps"])
+    measure(sys.argv[1], ["--replace-from", "1000000000"])
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
-// What a process finds in its memory after the calls that the filter asks about. argv: the memory file, another file,
-// the name of the case. The memory file's page i is filled with i % 250 + 1, but 64 to 127 are a hole.
+// What a process finds in its memory after the calls that the filter asks about. argv: the memory file,
+// another file, the name of the case. The memory file's page i is filled with i % 250 + 1, but 64 to 127 are
+// a hole.
 #include <linux/mman.h>
 #include <pthread.h>
 #include <signal.h>
@@ -49,6 +50,8 @@ static void check_all(const uint8_t *p, size_t from, size_t to, bool zero) {
         CHECK(filled(p + i * PAGE, zero ? 0 : byte_of(i)));
     }
 }
+
+#include "model.h"
 
 static void case_whole(void) {
     uint8_t *p = map_memory(FILE_PAGES, 0);
@@ -177,8 +180,8 @@ static void case_remap(void) {
     CHECK(a != MAP_FAILED && filled(a + 3 * PAGE, 7) && filled(a + 399 * PAGE, 0));
 }
 
-// A large chunk is a mapping of its own, which realloc tries to grow in place. It is replaced by one of the file, as a
-// restore would have it.
+// A large chunk is a mapping of its own, which realloc tries to grow in place. It is replaced by one of the
+// file, as a restore would have it.
 static void case_realloc(void) {
     size_t size = 180 * PAGE;
     uint8_t *p = malloc(size), *start = (uint8_t *)((uintptr_t)p & ~(PAGE - 1));
@@ -204,75 +207,6 @@ static void case_other_advice(void) {
     int self = (int)syscall(SYS_pidfd_open, getpid(), 0);
     CHECK(syscall(SYS_process_madvise, self, &v, 1, MADV_DONTNEED, 0) == -1 && errno == EINVAL);
     check_all(p, 0, FILE_PAGES, false);
-}
-
-struct model {
-    uint8_t *base, bytes[ALL], fresh[ALL];
-    enum { ZEROED, SHARED, GAP } kinds[ALL];
-};
-
-static void set(struct model *m, size_t from, size_t to, int kind, const uint8_t *bytes, uint8_t fresh) {
-    for (size_t i = from; i < to; i++) {
-        m->kinds[i] = (unsigned)kind;
-        m->bytes[i] = bytes != NULL ? bytes[i - from] : fresh;
-        m->fresh[i] = fresh;
-    }
-}
-
-static void make_model(struct model *m) {
-    uint8_t bytes[FILE_PAGES];
-    for (size_t i = 0; i < FILE_PAGES; i++) {
-        bytes[i] = byte_of(i);
-    }
-    m->base = mmap(NULL, ALL * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    CHECK(m->base != MAP_FAILED);
-    set(m, 0, ALL, ZEROED, NULL, 0);
-    map(memory_file, m->base + 64 * PAGE, FILE_PAGES, 0, PROT_READ | PROT_WRITE);
-    set(m, 64, 256, ZEROED, bytes, 0);
-    CHECK(munmap(m->base + 256 * PAGE, 16 * PAGE) == 0);
-    set(m, 256, 272, GAP, NULL, 0);
-    map(other_file, m->base + 272 * PAGE, 32, 0, PROT_READ | PROT_WRITE);
-    set(m, 272, 304, ZEROED, NULL, OTHER);
-    CHECK(mmap(m->base + 304 * PAGE, 16 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED,
-               -1, 0) != MAP_FAILED);
-    set(m, 304, 320, SHARED, NULL, 0);
-    map(memory_file, m->base + 320 * PAGE, 80, 100, PROT_READ | PROT_WRITE);
-    set(m, 320, 400, ZEROED, bytes + 100, 0);
-}
-
-static void drop(struct model *m, size_t from, size_t to) {
-    bool gap = false;
-    for (size_t i = from; i < to; i++) {
-        gap = gap || m->kinds[i] == GAP;
-        m->bytes[i] = m->kinds[i] == ZEROED ? m->fresh[i] : m->bytes[i];
-    }
-    int result = madvise(m->base + from * PAGE, (to - from) * PAGE, MADV_DONTNEED);
-    CHECK(gap ? result == -1 && errno == ENOMEM : result == 0);
-}
-
-static void case_random(void) {
-    static struct model m;
-    make_model(&m);
-    for (int round = 0; round < 300; round++) {
-        for (int i = 0; i < 12; i++) {
-            size_t page = (size_t)rand() % ALL;
-            if (m.kinds[page] != GAP) {
-                m.bytes[page] = (uint8_t)rand();
-                memset(m.base + page * PAGE, m.bytes[page], PAGE);
-            }
-        }
-        size_t from = (size_t)rand() % ALL;
-        size_t most = rand() % 2 == 0 ? 8 : 300;
-        size_t to = from + 1 + (size_t)rand() % most;
-        drop(&m, from, to < ALL ? to : ALL);
-        if (round % 60 == 59) {
-            munmap(m.base, ALL * PAGE);
-            make_model(&m);
-        }
-        for (size_t i = 0; i < ALL; i++) {
-            CHECK(m.kinds[i] == GAP || filled(m.base + i * PAGE, m.bytes[i]));
-        }
-    }
 }
 
 static void case_fork(void) {
@@ -325,8 +259,8 @@ static void on_signal(int signal) {
     (void)signal;
 }
 
-// A handler that does not ask for restarts. The filter waits killable once it has been received, so a call that a signal
-// ends has not been looked at: nothing is changed by it, nor later behind the program's back.
+// A handler that does not ask for restarts. The filter waits killable once it has been received, so a call
+// that a signal ends has not been looked at: nothing is changed by it, nor later behind the program's back.
 static void drop_under_signals(void) {
     uint8_t *p = map_memory(FILE_PAGES, 0);
     for (int i = 0; i < 300; i++) {

@@ -1,5 +1,5 @@
-// Preloaded into any program: SIGUSR2 stops all of its threads and puts its memory into the file that RAMET_MEMORY_FILE
-// names. Built as a library, build/preload.so.
+// Preloaded into any program: SIGUSR2 stops all of its threads and puts its memory into the file that
+// RAMET_MEMORY_FILE names. Built as a library, build/preload.so.
 #include <dirent.h>
 #include <signal.h>
 #include <stdatomic.h>

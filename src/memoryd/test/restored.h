@@ -1,4 +1,5 @@
-// A program that behaves as one restored from a checkpoint: the filter is there, and its listener in its table.
+// A program that behaves as one restored from a checkpoint: the filter is there, and its listener in its
+// table.
 #ifndef RAMET_MEMORYD_TEST_RESTORED_H
 #define RAMET_MEMORYD_TEST_RESTORED_H
 

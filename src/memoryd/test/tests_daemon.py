@@ -8,7 +8,7 @@ from daemon import children_of, until
 
 
 def on_demand(daemon):
-    program = daemon.program("waits", "on_demand")
+    program = daemon.program("filters", "on_demand")
     program.expect("started")
     program.expect("ready")
     return program
@@ -30,6 +30,17 @@ def test_answers_about_itself(daemon):
     assert daemon.adopt() == "adopted 1"
     assert daemon.ask("status") == "status 1"
     asks(program)
+
+
+def test_drains(daemon):
+    program = on_demand(daemon)
+    assert daemon.adopt() == "adopted 1"
+    assert daemon.ask("drain") == "draining 1"
+    until(lambda: not os.path.exists(daemon.socket), "the socket is gone")
+    asks(program)
+    assert daemon.daemon.poll() is None
+    program.close()
+    assert daemon.daemon.wait(10) == 0
 
 
 def test_refuses_bad_requests(daemon):

@@ -1,12 +1,12 @@
-"""Processes that are adopted in the middle of something: the cases of waits.c."""
+"""Processes that are adopted in the middle of something: the cases of waits.c and filters.c."""
 import os
 import signal
 
 from daemon import state_of, until
 
 
-def start(daemon, name):
-    program = daemon.program("waits", name)
+def start(daemon, name, source="waits"):
+    program = daemon.program(source, name)
     program.expect("started")
     return program
 
@@ -22,9 +22,9 @@ def finish(program):
     program.ended()
 
 
-def sleeper(name, poke=None):
+def sleeper(name, poke=None, source="waits"):
     def test(daemon):
-        program = start(daemon, name)
+        program = start(daemon, name, source)
         program.sleeping()
         adopt_one(daemon)
         # A restart is over when it sleeps again; only then a signal meets the call itself.
@@ -53,7 +53,7 @@ test_epoll_wait_goes_on = sleeper("epoll")
 test_select_goes_on = sleeper("select")
 test_pause_ends_by_a_signal = sleeper("pause", send_usr1)
 test_sigsuspend_keeps_its_mask = sleeper("sigsuspend", send_usr1)
-test_a_call_from_before_is_answered = sleeper("asking", send_line)
+test_a_call_from_before_is_answered = sleeper("asking", send_line, "filters")
 
 
 def test_a_computing_process_keeps_its_registers(daemon):
@@ -155,7 +155,7 @@ def test_no_signal_is_lost(daemon):
 
 def with_threads(name, answer):
     def test(daemon):
-        program = daemon.program("waits", name)
+        program = daemon.program("filters", name)
         program.expect("ready")
         adopt_one(daemon, answer)
         program.go()
