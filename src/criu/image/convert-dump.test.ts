@@ -58,7 +58,10 @@ const writeTypical = (pid: number) =>
   writeProcess(pid, [vma(100, 200, 0x201), vma(900, 910, 0x203)], [[110, 20], [900, 3]], `${"a".repeat(20)}xyz`); // biome-ignore format: one line
 
 const convert = (more: { checkpoint?: string; owner?: { uid: number; gid: number } } = {}) =>
-  convertDump({ images, memory, checkpoint: "c1", mountPath, ...more }, AbortSignal.timeout(10_000));
+  convertDump(
+    { images, memory, checkpoint: "c1", memoryPath: mountPath, mountPath, ...more },
+    AbortSignal.timeout(10_000),
+  );
 
 async function messagesOf(name: string, kind: "mm" | "files") {
   return readImage(await readFile(join(images, name)), kind, name);
@@ -74,7 +77,9 @@ describe("a dump is converted", () => {
   it("so that pages are in a memory file, and the rest in the images", async () => {
     await writeTypical(1);
     expect(await convert()).toEqual({
-      processes: [{ pid: 1, movedPages: 20, keptPages: 3, file: { name: "c1-1", bytes: 100 * page } }],
+      processes: [
+        { pid: 1, movedPages: 20, keptPages: 3, file: { name: "c1-1", bytes: 100 * page }, mapsMemory: true },
+      ],
       earlier: [],
     });
     const bytes = await readFile(join(memory, "c1-1"));
@@ -110,7 +115,7 @@ describe("a dump is converted", () => {
       },
     );
     expect(new Set(await Promise.all(modes))).toEqual(new Set([0o644]));
-    expect((await stat(join(memory, "c1-2"))).mode & 0o777).toBe(0o400);
+    expect((await stat(join(memory, "c1-2"))).mode & 0o777).toBe(0o440);
   });
 
   it("without a copy where the pages are those of whole mappings", async () => {
@@ -123,7 +128,7 @@ describe("a dump is converted", () => {
     expect(await stat(join(memory, "c1-1"))).toMatchObject({
       ino,
       size: 43 * page,
-      mode: 0o100400,
+      mode: 0o100440,
       nlink: 1,
     });
     expect((await readFile(join(memory, "c1-1"))).equals(pages(`${"c".repeat(40)}xyz`))).toBe(true);
@@ -136,7 +141,7 @@ describe("a dump is converted", () => {
     await writeProcess(1, [vma(100, 200, 0x41, 0x02, 8), vma(900, 910, 0x203)], [[110, 20], [900, 3]], "b".repeat(23)); // biome-ignore format: one line
     const before = await readFile(join(images, "mm-1.img"));
     expect(await convert()).toEqual({
-      processes: [{ pid: 1, movedPages: 0, keptPages: 23, file: undefined }],
+      processes: [{ pid: 1, movedPages: 0, keptPages: 23, file: undefined, mapsMemory: true }],
       earlier: ["c1-0-1"],
     });
     expect((await readFile(join(images, "mm-1.img"))).equals(before)).toBe(true);

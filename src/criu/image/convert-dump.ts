@@ -22,7 +22,7 @@ import {
 } from "./dump-files.js";
 import { allBytesOf, bytesField, type Message, parseMessage, serializeMessage } from "./message.js";
 import { type Pagemap, presentBytes, readPagemap, writePagemap } from "./pagemap.js";
-import { keptRuns, type MemoryPlan, planMemory, type Run } from "./plan-memory.js";
+import { keepAll, keptRuns, type MemoryPlan, planMemory, type Run } from "./plan-memory.js";
 import { findMount, type MemoryFile, memoryFileMode, readFileTable, regularFileEntry } from "./reg-file.js";
 import { mapFile, pageBytes, parseVma } from "./vma.js";
 
@@ -32,8 +32,12 @@ export interface ConvertOptions {
   /** Where the memory files go, as `<checkpoint>-<pid>`. */
   readonly memory: string;
   readonly checkpoint: string;
-  /** Where processes have that directory. It is a mount, with files that may be mapped. */
+  /** Where processes have that directory, in a mount whose files may be mapped and executed. */
+  readonly memoryPath: string;
+  /** The mount that it is in. */
   readonly mountPath: string;
+  /** Whether a process gets a memory file, given what would move into it. All of them, if not given. */
+  readonly isWorthIt?: (pid: number, movedBytes: number) => boolean;
   /** Of the memory files; whoever runs this, if not given. */
   readonly owner?: { readonly uid: number; readonly gid: number };
 }
@@ -45,6 +49,8 @@ export interface ConvertedProcess {
   /** Pages that each restore reads. */
   readonly keptPages: number;
   readonly file: { readonly name: string; readonly bytes: number } | undefined;
+  /** It maps memory files, its own or those of earlier checkpoints. */
+  readonly mapsMemory: boolean;
 }
 
 export interface ConvertedDump {
@@ -72,12 +78,12 @@ const filesName = "files.img";
 const nameMax = 100;
 
 export async function convertDump(options: ConvertOptions, signal: AbortSignal): Promise<ConvertedDump> {
-  const { images, checkpoint, mountPath } = options;
+  const { images, checkpoint, memoryPath } = options;
   if (!/^[A-Za-z0-9][\w.-]*$/.test(checkpoint) || checkpoint.length > nameMax)
     throw new DomainError("invalid_argument", `a memory file cannot be named after ${checkpoint}`);
   const files = await readMessages(images, filesName, "files");
   const { paths, freeId } = readFileTable(files, filesName);
-  const earlier = earlierNames(paths, mountPath);
+  const earlier = earlierNames(paths, memoryPath);
   if (earlier.some((name) => name.slice(0, name.lastIndexOf("-")) === checkpoint))
     throw new DomainError("failed_precondition", `the dump of ${checkpoint} shares its memory already`);
   const subjects: Subject[] = [];
@@ -95,6 +101,7 @@ export async function convertDump(options: ConvertOptions, signal: AbortSignal):
       movedPages: plan.movedBytes / pageBytes,
       keptPages: plan.keptBytes / pageBytes,
       file: named.get(pid),
+      mapsMemory: plan.mapped.length > 0 || plan.refusals.includes("earlier"),
     })),
     earlier,
   };
@@ -128,7 +135,7 @@ async function writeAll(
 
 async function readSubject(
   pid: number,
-  { images, memory, mountPath }: ConvertOptions,
+  { images, memory, memoryPath, isWorthIt = () => true }: ConvertOptions,
   paths: ReadonlyMap<number, string>,
 ): Promise<Subject> {
   const name = mmName(pid);
@@ -137,7 +144,9 @@ async function readSubject(
   if (vmas.length === 0) throw damaged(name, "it has no mappings");
   const pagemap = readPagemap(await requireDumpFile(images, pagemapName(pid)), pagemapName(pid));
   const canLink = await onOneFileSystem(images, memory);
-  const plan = planMemory({ vmas, entries: pagemap.entries, paths, mountPath, canLink, name });
+  const input = { vmas, entries: pagemap.entries, paths, memoryPath, canLink, name };
+  const planned = planMemory(input);
+  const plan = isWorthIt(pid, planned.movedBytes) ? planned : keepAll(input, planned.refusals);
   return { pid, mm, pagemap, plan };
 }
 
@@ -157,7 +166,7 @@ async function freePagesId(images: string, subjects: readonly Subject[]): Promis
 }
 
 async function nameFiles(
-  { images, checkpoint, mountPath }: ConvertOptions,
+  { images, checkpoint, memoryPath, mountPath }: ConvertOptions,
   subjects: readonly Subject[],
   free: { readonly fileId: number; readonly pagesId: number },
 ): Promise<Conversion[]> {
@@ -166,7 +175,7 @@ async function nameFiles(
   const mountId = await findMountId(images, mountPath);
   return sharing.map((subject, index) => {
     const name = `${checkpoint}-${subject.pid}`;
-    const path = `${mountPath}/${name}`;
+    const path = `${memoryPath}/${name}`;
     const file = { id: free.fileId + index, path, bytes: subject.plan.fileBytes, mountId };
     return { ...subject, name, file, pagesId: free.pagesId + index };
   });
@@ -235,13 +244,13 @@ async function switchOver(images: string, conversion: Conversion): Promise<void>
   await rm(join(images, pagesName(pagemap.pagesId)));
 }
 
-/** Files below the mount, mapped or open: a restore opens them. */
-function earlierNames(paths: ReadonlyMap<number, string>, mountPath: string): string[] {
+/** Memory files, mapped or open: a restore opens them. */
+function earlierNames(paths: ReadonlyMap<number, string>, memoryPath: string): string[] {
   const names = [...paths.values()]
-    .filter((path) => path.startsWith(`${mountPath}/`))
-    .map((path) => path.slice(mountPath.length + 1));
+    .filter((path) => path.startsWith(`${memoryPath}/`))
+    .map((path) => path.slice(memoryPath.length + 1));
   const strange = names.find((name) => name.includes("/"));
-  if (strange !== undefined) throw damaged(filesName, `it has a file ${mountPath}/${strange}`);
+  if (strange !== undefined) throw damaged(filesName, `it has a file ${memoryPath}/${strange}`);
   return [...new Set(names)].sort();
 }
 

@@ -10,8 +10,8 @@ const high = 4;
 const arch = 0xc000003e;
 /** x86-64. Every other architecture is refused by the profile that sandboxes have. */
 const call = { mremap: 25, madvise: 28, processMadvise: 440 } as const;
-const dontNeed = 4;
-const dontNeedLocked = 24;
+/** MADV_DONTNEED, MADV_FREE, MADV_DONTNEED_LOCKED, MADV_GUARD_INSTALL. */
+const dropping = [4, 8, 24, 102] as const;
 const mremapFixedOrDontUnmap = 2 | 4;
 
 export const allow = 0x7fff0000;
@@ -55,8 +55,10 @@ const steps: readonly Step[] = [
   load(at.argument(2), "madvise"),
   { code: op.jump, yes: "advice" },
   load(at.argument(3), "processMadvise"),
-  { code: op.ifEqual, value: dontNeed, yes: "notify", label: "advice" },
-  { code: op.ifEqual, value: dontNeedLocked, yes: "notify", no: "allow" },
+  { code: op.ifEqual, value: dropping[0], yes: "notify", label: "advice" },
+  { code: op.ifEqual, value: dropping[1], yes: "notify" },
+  { code: op.ifEqual, value: dropping[2], yes: "notify" },
+  { code: op.ifEqual, value: dropping[3], yes: "notify", no: "allow" },
   load(at.argument(3), "mremap"),
   { code: op.ifSome, value: mremapFixedOrDontUnmap, yes: "notify" },
   load(size.old + high),

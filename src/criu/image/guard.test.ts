@@ -12,7 +12,7 @@ import { chainOf, type Filter, newFilter, readFilters, type Thread } from "./sec
 const base = Buffer.from("0600000000000000", "hex");
 const app = Buffer.from("060000000000ff7f", "hex");
 const tsync = 1;
-const listener = 8 + 16;
+const listener = 8 + 16 + 32;
 
 const none = (tid: number): Thread => ({ tid, mode: 0, filter: 0 });
 const strict = (tid: number): Thread => ({ tid, mode: 1, filter: 0 });
@@ -159,7 +159,7 @@ describe("a dump", () => {
     const { thread, filters } = await state();
     expect(thread).toEqual({ tid: 7, mode: 2, filter: 0 });
     expect(filters.map(({ program, flags, next }) => ({ program, flags, next }))).toEqual([
-      { program: guardProgram, flags: 25, next: undefined },
+      { program: guardProgram, flags: 57, next: undefined },
     ]);
     expect((await readFile(join(images, "core-8.img"))).equals(core({}))).toBe(true);
   });

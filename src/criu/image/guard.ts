@@ -20,6 +20,8 @@ import {
 export interface GuardOptions {
   /** CRIU's images; they are changed. */
   readonly images: string;
+  /** The processes to guard; all of them, if not given. */
+  readonly pids?: readonly number[];
 }
 
 export interface GuardedProcess {
@@ -40,10 +42,10 @@ const pstreeName = "pstree.img";
 
 /**
  * From then on a restore gives each process a listener: an open descriptor in its own table, for whoever restores to
- * take out. Before `convertDump`: a guard without shared memory does no harm, and the reverse would.
+ * take out. A guard without shared memory does no harm, and the reverse would.
  */
 export async function guardProcesses(
-  { images }: GuardOptions,
+  { images, pids }: GuardOptions,
   signal: AbortSignal,
 ): Promise<GuardedProcess[]> {
   const seccomp = await readDumpFile(images, seccompName);
@@ -51,7 +53,8 @@ export async function guardProcesses(
     seccomp === undefined
       ? []
       : parseMessage(onlyMessage(readImage(seccomp, "seccomp", seccompName), seccompName), seccompName);
-  const { processes, cores } = await readProcesses(images, signal);
+  const { processes: all, cores } = await readProcesses(images, signal);
+  const processes = pids === undefined ? all : all.filter(({ pid }) => pids.includes(pid));
   const { filters, first, guarded } = guardChains(readFilters(image, seccompName), processes);
   // Filters that no thread names do no harm; a thread that names one which is not there would.
   await replaceMessages(images, seccompName, "seccomp", [writeFilters(image, filters)]);
@@ -70,6 +73,9 @@ interface Guarded {
   readonly guarded: GuardedProcess[];
 }
 
+/** A call that is being answered for cannot be ended by a signal, which would have it done twice. */
+const guardFlags = filterFlags.newListener | filterFlags.tsyncEsrch | filterFlags.waitKillable;
+
 /** Pure. The guard is installed first: nothing that is there already has to be changed for it. */
 export function guardChains(found: readonly Filter[], processes: readonly Process[]): Guarded {
   const filters = [...found];
@@ -82,7 +88,7 @@ export function guardChains(found: readonly Filter[], processes: readonly Proces
       others.every((thread) => thread.mode === mode.none) &&
       (leader.mode === mode.none || spreads(filters, leader));
     const own = tsync ? [leader] : threads;
-    const flags = filterFlags.newListener | filterFlags.tsyncEsrch | (tsync ? filterFlags.tsync : 0);
+    const flags = guardFlags | (tsync ? filterFlags.tsync : 0);
     const listeners = own.filter((thread) => thread.mode !== mode.strict);
     for (const thread of listeners) guardThread(thread, flags);
     return { pid, listeners: listeners.map(({ tid }) => tid) };

@@ -30,7 +30,7 @@ function plan(
   paths = new Map<number, string>(),
   canLink = false,
 ) {
-  const result = planMemory({ vmas, entries: found, paths, mountPath: "/m", canLink, name });
+  const result = planMemory({ vmas, entries: found, paths, memoryPath: "/m", canLink, name });
   const inPages = (run: { from: number; to: number; bytes: number }) =>
     [run.from, run.to, run.bytes].map((bytes) => bytes / page);
   return {

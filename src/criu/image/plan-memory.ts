@@ -9,7 +9,8 @@ export interface MemoryInput {
   readonly entries: readonly PagemapEntry[];
   /** Paths of mapped files, by id. */
   readonly paths: ReadonlyMap<number, string>;
-  readonly mountPath: string;
+  /** Directory of the memory files. */
+  readonly memoryPath: string;
   /** The pages image can become the memory file: both are to be on one file system. */
   readonly canLink: boolean;
   /** Name of the image, for errors. */
@@ -54,9 +55,9 @@ interface Area {
 const fileBytesMax = 2 ** 42;
 
 export function planMemory(input: MemoryInput): MemoryPlan {
-  const { entries, name, mountPath } = input;
+  const { entries, name, memoryPath } = input;
   const candidates = findCandidates(input);
-  const refusals = candidates.map((candidate) => candidate && refusalOf(candidate, mountPath));
+  const refusals = candidates.map((candidate) => candidate && refusalOf(candidate, memoryPath));
   const chosen = candidates.flatMap((candidate, index) =>
     candidate !== undefined && refusals[index] === undefined ? [index] : [],
   );
@@ -70,7 +71,8 @@ export function planMemory(input: MemoryInput): MemoryPlan {
   return { linked, mapped, fileBytes, ...cut, moved, refusals };
 }
 
-function keepAll({ entries }: MemoryInput, refusals: MemoryPlan["refusals"]): MemoryPlan {
+/** Everything stays where it is. */
+export function keepAll({ entries }: MemoryInput, refusals: MemoryPlan["refusals"]): MemoryPlan {
   const keptBytes = presentBytes(entries);
   const nothing = { linked: false, mapped: [], fileBytes: 0, moved: [], movedBytes: 0 };
   return { ...nothing, kept: entries, keptBytes, refusals };

@@ -23,7 +23,7 @@ describe("files", () => {
       bytesField(5, serializeMessage([1, 2, 3, 4, 5].map((number) => numberField(number, 0)))),
       textField(6, "/.ramet-memory/c1-1"),
       // A sint32 of 300.
-      ...[numberField(7, 600), numberField(8, 2 ** 33), numberField(10, 0o100400)],
+      ...[numberField(7, 600), numberField(8, 2 ** 33), numberField(10, 0o100440)],
     ];
     expect(bytes).toEqual(serializeMessage(expected));
   });

@@ -28,8 +28,8 @@ export interface MemoryFile {
 }
 
 const regularType = 1;
-/** A regular file that only its owner reads. CRIU compares it with what it opens, as it does the size. */
-export const memoryFileMode = 0o400;
+/** A regular file that its owner and its group read and nobody writes. CRIU compares it with what it opens, as it does the size. */
+export const memoryFileMode = 0o440;
 const regularFile = 0o100000;
 /** CRIU uses the top bit of an id for itself. */
 const idMax = 2 ** 31 - 1;

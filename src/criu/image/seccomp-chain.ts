@@ -19,7 +19,7 @@ import {
 export const mode = { none: 0, strict: 1, filter: 2 } as const;
 
 /** Flags of seccomp(2). A dump has lost all but `log`; CRIU adds `tsync` where threads have the same filters. */
-export const filterFlags = { tsync: 1, log: 2, newListener: 8, tsyncEsrch: 16 } as const;
+export const filterFlags = { tsync: 1, log: 2, newListener: 8, tsyncEsrch: 16, waitKillable: 32 } as const;
 
 export interface Thread {
   readonly tid: number;

@@ -51,7 +51,7 @@ const ordinaryFlags = mapFlags.private | mapFlags.anonymous | mapFlags.noReserve
 const harmlessAdvice: ReadonlySet<number> = new Set([1, 2, 10, 12, advice.hugePage, 15, advice.dontDump]);
 
 /** In this order; the first that holds is the reason. */
-const refusals: readonly (readonly [Refusal, (candidate: Candidate, mountPath: string) => boolean])[] = [
+const refusals: readonly (readonly [Refusal, (candidate: Candidate, memoryPath: string) => boolean])[] = [
   // A memory file of an earlier generation. Only what was changed since is in the dump, and it stays there.
   ["earlier", isEarlier],
   ["special", ({ vma }) => has(vma.status, special) || !has(vma.status, status.regular)],
@@ -78,12 +78,12 @@ const refusals: readonly (readonly [Refusal, (candidate: Candidate, mountPath: s
 ];
 
 /** Why the mapping stays as it is; undefined if it can be shared. */
-export function refusalOf(candidate: Candidate, mountPath: string): Refusal | undefined {
-  return refusals.find(([, holds]) => holds(candidate, mountPath))?.[0];
+export function refusalOf(candidate: Candidate, memoryPath: string): Refusal | undefined {
+  return refusals.find(([, holds]) => holds(candidate, memoryPath))?.[0];
 }
 
-function isEarlier({ vma, path }: Candidate, mountPath: string): boolean {
-  return has(vma.status, status.filePrivate) && path?.startsWith(`${mountPath}/`) === true;
+function isEarlier({ vma, path }: Candidate, memoryPath: string): boolean {
+  return has(vma.status, status.filePrivate) && path?.startsWith(`${memoryPath}/`) === true;
 }
 
 function hasOther(bits: number, known: number): boolean {

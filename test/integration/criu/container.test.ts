@@ -123,7 +123,7 @@ async function dump({ id }: Box): Promise<string> {
 
 function convert(images: string, memory: string, checkpoint: string) {
   const owner = { uid: testMapping.hostId, gid: testMapping.hostId };
-  return convertDump({ images, memory, checkpoint, mountPath, owner }, soon());
+  return convertDump({ images, memory, checkpoint, memoryPath: mountPath, mountPath, owner }, soon());
 }
 
 async function memories({ pids }: Box, ranges?: readonly (readonly Mapping[])[]) {

@@ -12,7 +12,7 @@ import { openSubjects, soon } from "./subjects.js";
 const { start, dump, restore, useBoth } = openSubjects();
 
 const convert = (images: string, memory: string, checkpoint: string): Promise<ConvertedDump> =>
-  convertDump({ images, memory, checkpoint, mountPath: memory }, soon());
+  convertDump({ images, memory, checkpoint, memoryPath: memory, mountPath: memory }, soon());
 
 async function memoryOfBoth({ parent, child }: { parent: number; child: number }) {
   const ranges = { parent: await mappingsOf(parent), child: await mappingsOf(child) };
