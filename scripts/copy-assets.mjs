@@ -1,4 +1,4 @@
-// Copies what tsc does not emit (SQL migrations, the guest, memoryd) from src to dist, and makes the commands executable.
+// Copies what tsc does not emit (SQL migrations, the C programs) from src to dist, and makes the commands executable.
 import { chmodSync, cpSync, existsSync } from "node:fs";
 
 cpSync("src/store/migrations", "dist/store/migrations", { recursive: true });

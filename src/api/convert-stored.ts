@@ -33,6 +33,7 @@ export function checkpointToProto(checkpoint: Checkpoint): MessageInitShape<type
     image: checkpoint.spec.image,
     generation: BigInt(checkpoint.generation),
     memoryBytes: BigInt(checkpoint.memoryBytes),
+    inheritedBytes: BigInt(checkpoint.inheritedBytes),
     layerBytes: BigInt(checkpoint.layerBytes),
     freezeMs: checkpoint.freezeMs,
     createdAt: timestampFromDate(checkpoint.createdAt),

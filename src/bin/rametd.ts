@@ -23,10 +23,14 @@ async function agent(argv: readonly string[]): Promise<void> {
   const config = loadAgentConfig({ argv, env: process.env });
   const log = createLogger({ level: config.logLevel });
   const guestBinary = fileURLToPath(new URL("../guest/guest", import.meta.url));
+  const memorydBinary = fileURLToPath(new URL("../memoryd/memoryd", import.meta.url));
   const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
     version: string;
   };
-  await using started = await startNode({ config, guestBinary, version, log }, shutdown.signal);
+  await using started = await startNode(
+    { config, guestBinary, memorydBinary, version, log },
+    shutdown.signal,
+  );
   await using _api = await serveApi({ node: started.node, socketPath: config.socket, log }, shutdown.signal);
   log.info({ socket: config.socket, version }, "the agent is ready");
   await notifyReady(process.env);

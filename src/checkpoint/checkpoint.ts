@@ -22,7 +22,10 @@ export interface Checkpoint {
   readonly generation: number;
   /** Committed containerd snapshot; for kind `pause` the sandbox's own active snapshot. */
   readonly snapshotKey: string;
+  /** Size of the memory that it holds itself. */
   readonly memoryBytes: number;
+  /** Size of the memory files of earlier checkpoints that it builds on; they stay as long as it does. */
+  readonly inheritedBytes: number;
   /** Size of the filesystem layer that this checkpoint added. */
   readonly layerBytes: number;
   readonly freezeMs: number;

@@ -4,7 +4,7 @@ import { formatManifest, type Manifest, parseManifest } from "./manifest.js";
 
 const id = (text: string) => text.padEnd(20, "0");
 const manifest: Manifest = {
-  formatVersion: 1,
+  formatVersion: 2,
   id: id("c1"),
   kind: "user",
   createdAt: new Date("2026-01-02T03:04:05.678Z"),
@@ -30,6 +30,7 @@ const manifest: Manifest = {
     ids: { base: 100_000, size: 65_536 },
   },
   memoryBytes: 1,
+  inheritedBytes: 0,
   layerBytes: 2,
   files: [{ path: "images/pages-1.img", sizeBytes: 3, sha256: "a".repeat(64) }],
 };
@@ -50,6 +51,14 @@ describe("manifest", () => {
     expect(parseManifest("checkpoint c1", formatManifest(root))).toEqual(root);
   });
 
+  it("reads the first version, which had no shared memory", () => {
+    const { inheritedBytes: _i, ...first } = { ...manifest, formatVersion: 1 as const };
+    expect(parseManifest("checkpoint c1", formatManifest(first as Manifest))).toEqual({
+      ...first,
+      inheritedBytes: 0,
+    });
+  });
+
   it("notices any flipped digit or letter", () => {
     const text = formatManifest(manifest);
     let noticed = 0;
@@ -66,8 +75,8 @@ describe("manifest", () => {
   it.each([
     [
       "a newer format",
-      formatManifest({ ...manifest, formatVersion: 2 as 1 }),
-      /format version 2, .* up to 1/,
+      formatManifest({ ...manifest, formatVersion: 3 as 2 }),
+      /format version 3, .* up to 2/,
     ],
     ["a newer format of another shape", '{"formatVersion":7,"x":[]}', /format version 7/],
     ["no JSON", "hello", /damaged: it is not JSON/],

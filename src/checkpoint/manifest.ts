@@ -8,7 +8,8 @@ import { DomainError } from "../lib/errors.js";
 import { dateSchema, idSchema, sandboxSpecSchema } from "../sandbox/schema.js";
 import { checkpointKinds } from "./checkpoint.js";
 
-export const formatVersion = 1;
+/** 2: with shared memory, which an agent for version 1 does not place. */
+export const formatVersion = 2;
 
 /** A manifest has one entry for each file, and CRIU writes some ten files for each process. */
 export const manifestBytesMax = 16 * 1024 * 1024;
@@ -21,7 +22,7 @@ const fileSchema = z.strictObject({
 });
 
 const bodySchema = z.strictObject({
-  formatVersion: z.literal(formatVersion),
+  formatVersion: z.union([z.literal(1), z.literal(formatVersion)]),
   id: idSchema,
   kind: z.enum(checkpointKinds),
   createdAt: dateSchema,
@@ -41,6 +42,7 @@ const bodySchema = z.strictObject({
     ids: z.strictObject({ base: z.int().nonnegative(), size: z.int().positive() }),
   }),
   memoryBytes: z.int().nonnegative(),
+  inheritedBytes: z.int().nonnegative().default(0),
   layerBytes: z.int().nonnegative(),
   files: z.array(fileSchema),
 });

@@ -1,4 +1,16 @@
-import { mkdir, mkdtemp, rename, rm, symlink, truncate, utimes, writeFile } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import {
+  chmod,
+  link,
+  mkdir,
+  mkdtemp,
+  rename,
+  rm,
+  symlink,
+  truncate,
+  utimes,
+  writeFile,
+} from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -28,6 +40,28 @@ describe("verifier", () => {
     expect(files[0]?.sha256).toBe("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
     expect(await verifier.verify(inside(""), files)).toEqual([]);
     expect(await createVerifier(limits).verify(inside(""), files)).toEqual([]);
+  });
+
+  it("goes on from what has been read of a file", async () => {
+    const verifier = createVerifier(limits);
+    const hash = createHash("sha256").update(Buffer.alloc(1_000_000, 7));
+    const begun = new Map([["images/pages-1.img", { hash, position: 1_000_000 }]]);
+    expect(await verifier.digest(inside(""), { begun })).toEqual(
+      await createVerifier(limits).digest(inside("")),
+    );
+  });
+
+  it("does not read a file again that nobody may write to when it gets another name", async () => {
+    const path = inside("images/pages-1.img");
+    const verifier = createVerifier(limits);
+    await chmod(path, 0o440);
+    await utimes(path, 1000, 1000);
+    const files = await verifier.digest(inside(""));
+    await link(path, join(dir, "another"));
+    await writeFile(path, Buffer.alloc(3_000_000, 8));
+    await utimes(path, 1000, 1000);
+    expect(await verifier.verify(inside(""), files)).toEqual([]);
+    expect(await verifier.verify(inside(""), files, { fresh: true })).toHaveLength(1);
   });
 
   const damages: [string, () => Promise<unknown>, RegExp | undefined][] = [

@@ -5,9 +5,9 @@ import { type FileHandle, lstat, open, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { mapLimited } from "../lib/limit.js";
+import type { Begun } from "../lib/read-ahead.js";
 import { openRegular } from "../lib/regular-file.js";
 import type { ManifestFile } from "./manifest.js";
-import type { Begun } from "./read-ahead.js";
 
 export interface VerifyOptions {
   /** Read every file again instead of trusting files that have not changed since they were last read. */
@@ -175,8 +175,9 @@ async function pathsBelow(directory: string): Promise<string[]> {
     .map((entry) => join(entry.parentPath, entry.name).slice(join(directory, "/").length));
 }
 
-function fingerprint({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
-  return [dev, ino, size, mtimeNs, ctimeNs].join(":");
+/** One that nobody may write to gets other names all the time, each of which changes its ctime. */
+function fingerprint({ dev, ino, size, mode, mtimeNs, ctimeNs }: BigIntStats): string {
+  return [dev, ino, size, mtimeNs, (mode & 0o222n) === 0n ? "" : ctimeNs].join(":");
 }
 
 async function sha256Of(

@@ -4,9 +4,9 @@ import { checkpointForest, drawForest } from "./checkpoint-tree.js";
 import type { Shape } from "./shapes.js";
 
 function view(id: string, parent?: string, minute = 0): Shape<"checkpoint"> {
-  const { sandbox, kind, memoryBytes, layerBytes, freezeMs } = aCheckpoint();
+  const { sandbox, kind, memoryBytes, inheritedBytes, layerBytes, freezeMs } = aCheckpoint();
   const createdAt = new Date(Date.UTC(2020, 0, 1, 0, minute)).toISOString();
-  const facts = { sandbox, kind, memoryBytes, layerBytes, freezeMs, createdAt };
+  const facts = { sandbox, kind, memoryBytes, inheritedBytes, layerBytes, freezeMs, createdAt };
   return {
     id,
     image: "i",
@@ -36,5 +36,9 @@ describe("checkpoint tree", () => {
     const lines = drawForest(checkpointForest(views)).split("\n");
     expect(lines.map((line) => line.replace(/ {2}.*/, ""))).toEqual(["a", "├─ b", "│", "└─ c", "d"]);
     expect(lines[2]).toMatch(/^│ {2}└─ e/);
+    const [line] = drawForest(
+      checkpointForest([{ ...view("a"), memoryBytes: 1024, inheritedBytes: 2 ** 20 }]),
+    ).split("\n");
+    expect(line).toContain("1.0 KiB + 1.0 MiB inherited");
   });
 });

@@ -27,9 +27,11 @@ function drawChildren({ children }: CheckpointNode, indent: string): string[] {
   });
 }
 
-function describe({ id, name, kind, sandbox, memoryBytes, createdAt, dependents }: CheckpointNode): string {
+function describe(node: CheckpointNode): string {
+  const { id, name, kind, sandbox, memoryBytes, inheritedBytes, createdAt, dependents } = node;
+  const inherited = inheritedBytes === 0 ? "" : ` + ${formatBytes(inheritedBytes)} inherited`;
   const label = name === undefined ? id : `${id} (${name})`;
   const age = formatAge(new Date(createdAt), new Date());
   const live = dependents.length === 0 ? "" : `  ◀ ${dependents.join(", ")}`;
-  return printable(`${label}  ${kind} of ${sandbox}, ${formatBytes(memoryBytes)}, ${age}${live}`);
+  return printable(`${label}  ${kind} of ${sandbox}, ${formatBytes(memoryBytes)}${inherited}, ${age}${live}`);
 }

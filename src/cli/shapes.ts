@@ -53,6 +53,7 @@ const checkpoint = z.strictObject({
   image: z.string(),
   generation: count,
   memoryBytes: count,
+  inheritedBytes: count,
   layerBytes: count,
   freezeMs: z.number(),
   createdAt: time,

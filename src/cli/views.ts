@@ -98,6 +98,7 @@ export function checkpointView(message: Checkpoint | undefined): Shape<"checkpoi
     image,
     generation: Number(checkpoint.generation),
     memoryBytes: Number(checkpoint.memoryBytes),
+    inheritedBytes: Number(checkpoint.inheritedBytes),
     layerBytes: Number(checkpoint.layerBytes),
     freezeMs,
     createdAt: time(checkpoint.createdAt),

@@ -35,6 +35,7 @@ describe("configuration", () => {
       sandboxesPerShim: 16,
       hostLimits: "raise",
       slotMemoryBytes: Math.floor(totalmem() / 4),
+      memory: { sharing: "on" },
       operationsWaitingMax: 100,
       ids: { base: 100_000, size: 65_536 },
       failpoints: "",

@@ -66,6 +66,19 @@ export const fileSchema = z.strictObject({
         .describe("Memory that warm slots may take, in MiB. Default: a quarter of the machine's."),
     })
     .prefault({}),
+  memory: z
+    .strictObject({
+      sharing: z
+        .enum(["on", "off"])
+        .default("on")
+        .describe(
+          "on: sandboxes from one checkpoint share its memory. off: each restore reads its own copy.",
+        ),
+      memoryd_socket: socketPath
+        .optional()
+        .describe("Of a memoryd that something else runs, as systemd does. Default: the agent starts one."),
+    })
+    .prefault({}),
   limits: z
     .strictObject({
       operations_waiting_max: z
@@ -110,6 +123,7 @@ export interface AgentConfig {
   readonly restoreParallelism: number;
   readonly sandboxesPerShim: number;
   readonly slotMemoryBytes: number;
+  readonly memory: { readonly sharing: "on" | "off"; readonly memorydSocket?: string };
   readonly operationsWaitingMax: number;
   readonly hostLimits: "raise" | "keep";
   readonly ids: { readonly base: number; readonly size: number };
@@ -121,7 +135,7 @@ export function resolveConfig(
   file: ConfigFile,
   { failpoints }: { readonly failpoints: string },
 ): AgentConfig {
-  const { containerd, restore, shim, slots, limits, host, user_namespace: ids } = file;
+  const { containerd, restore, shim, slots, memory, limits, host, user_namespace: ids } = file;
   const inRunDir = (name: string) => join(file.run_dir, name);
   return {
     dataDir: file.data_dir,
@@ -137,6 +151,10 @@ export function resolveConfig(
     restoreParallelism: restore.parallelism ?? 2 * availableParallelism(),
     sandboxesPerShim: shim.sandboxes,
     slotMemoryBytes: slots.memory_mib === undefined ? Math.floor(totalmem() / 4) : slots.memory_mib * 2 ** 20,
+    memory: {
+      sharing: memory.sharing,
+      ...(memory.memoryd_socket === undefined ? {} : { memorydSocket: memory.memoryd_socket }),
+    },
     operationsWaitingMax: limits.operations_waiting_max,
     hostLimits: host.limits,
     ids: { base: ids.base, size: ids.size },

@@ -13,6 +13,7 @@ import {
   checkKernel,
   checkUserNamespaces,
 } from "./kernel.js";
+import { checkSharedMemory } from "./memory.js";
 import { checkOverlayfs } from "./overlayfs.js";
 import { checkContainerd, checkCriuProgram, checkRunc } from "./runtime.js";
 import { checkAgent, checkPrivileges, checkTools } from "./surroundings.js";
@@ -33,6 +34,7 @@ const checks: ReadonlyArray<readonly [name: string, check: Check]> = [
   ["containerd", checkContainerd],
   ["runc", checkRunc],
   ["criu", checkCriuProgram],
+  ["shared memory", checkSharedMemory],
   ["agent", checkAgent],
 ];
 

@@ -7,7 +7,10 @@ import { type ProgramOutcome, runProgram } from "../lib/run-program.js";
 /** The PATH that the agent gives to the tools it and its hooks run. */
 export const toolPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-export type DoctorConfig = Pick<AgentConfig, "dataDir" | "runDir" | "prefix" | "socket" | "containerd">;
+export type DoctorConfig = Pick<
+  AgentConfig,
+  "dataDir" | "runDir" | "prefix" | "socket" | "containerd" | "memory"
+>;
 
 export interface Host {
   readonly config: DoctorConfig;

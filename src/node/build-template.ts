@@ -21,6 +21,7 @@ import type { TemplateProgress } from "./node.js";
 import { becomeReady } from "./ready.js";
 import { reapUnused } from "./reap.js";
 import { journaled } from "./record.js";
+import { shareMemory } from "./shared-memory.js";
 import type { Slots } from "./slots.js";
 import { unshiftOwners } from "./unshift.js";
 
@@ -135,7 +136,8 @@ async function takeGolden(
   const options = { checkpoint, readAhead: true, stayFrozen: true };
   const { freezeMs, begun } = await dump(deps, sandbox, options, signal);
   deps.failpoint("template.dumped");
-  const files = { id: checkpoint, kind: "golden", sandbox, layerBytes: 0 } as const;
+  const memory = await shareMemory(deps, { sandbox: id, checkpoint, move: true }, signal);
+  const files = { id: checkpoint, kind: "golden", sandbox, layerBytes: 0, memory } as const;
   const images = await sealImages(deps, { ...files, begun }, signal);
   await finishCheckpointFiles(deps, files, images);
   await removeContainer(deps, id);
@@ -148,6 +150,6 @@ async function takeGolden(
   const { sizeBytes: layerBytes } = await deps.containerd.snapshots.usage(snapshotKey, signal);
   return {
     ...{ id: checkpoint, kind: "golden", sandbox: id, spec: sandbox.spec, generation: sandbox.generation },
-    ...{ snapshotKey, memoryBytes: images.memoryBytes, layerBytes, freezeMs, createdAt: deps.now() },
+    ...{ snapshotKey, ...memory, layerBytes, freezeMs, createdAt: deps.now() },
   };
 }

@@ -1,5 +1,5 @@
 /** The directory of a checkpoint: finished into a whole one, looked at before a restore, thrown away. */
-import { readdir, rename, rm, stat } from "node:fs/promises";
+import { rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Checkpoint } from "../checkpoint/checkpoint.js";
 import { compareHost, requireCompatible } from "../checkpoint/compat.js";
@@ -7,6 +7,7 @@ import { requiredFeatures } from "../checkpoint/cpu-features.js";
 import {
   damagedManifest,
   formatManifest,
+  formatVersion,
   type Manifest,
   type ManifestFile,
   manifestBytesMax,
@@ -14,19 +15,19 @@ import {
 } from "../checkpoint/manifest.js";
 import { renameDurably, syncDirectory, syncTree, writeNewFile } from "../lib/atomic-file.js";
 import { DomainError } from "../lib/errors.js";
+import { present } from "../lib/present.js";
 import { openRegular } from "../lib/regular-file.js";
 import { settleAll } from "../lib/settle.js";
 import type { Sandbox } from "../sandbox/sandbox.js";
 import type { Deps } from "./deps.js";
 import type { Dump } from "./dump.js";
 import { checkpointFiles } from "./paths.js";
+import type { MemorySizes } from "./shared-memory.js";
 
 type FileDeps = Pick<Deps, "paths" | "settings" | "verifier" | "now">;
 
 /** CRIU's images, which nothing changes any more. */
 export interface SealedImages {
-  /** Size of the memory in them. */
-  readonly memoryBytes: number;
   readonly files: ManifestFile[];
   /** They are on the disk. */
   readonly durable: Promise<void>;
@@ -38,18 +39,21 @@ export async function sealImages(
   { id, kind, begun }: Pick<Checkpoint, "id" | "kind"> & Pick<Dump, "begun">,
   signal: AbortSignal,
 ): Promise<SealedImages> {
-  const images = join(paths.partial(id), checkpointFiles.images);
-  const memoryBytes = await memoryBytesOf(images);
-  if (kind === "fork") return { memoryBytes, files: [], durable: Promise.resolve() };
-  const files = await verifier.digest(images, { begun }, signal);
-  const durable = syncTree(images, signal);
+  if (kind === "fork") return { files: [], durable: Promise.resolve() };
+  const below = async (name: string) => {
+    const directory = join(paths.partial(id), name);
+    const files = await verifier.digest(directory, name === checkpointFiles.images ? { begun } : {}, signal);
+    return { files: files.map((file) => ({ ...file, path: join(name, file.path) })), directory };
+  };
+  const images = await below(checkpointFiles.images);
+  const memory = await present(below(checkpointFiles.memory));
+  const directories = [images, ...(memory === undefined ? [] : [memory])];
+  const durable = settleAll(...directories.map(({ directory }) => syncTree(directory, signal))).then(
+    () => {},
+  );
   // Whoever makes it a whole checkpoint waits for it.
   durable.catch(() => {});
-  return {
-    memoryBytes,
-    durable,
-    files: files.map((file) => ({ ...file, path: join(checkpointFiles.images, file.path) })),
-  };
+  return { durable, files: directories.flatMap(({ files }) => files) };
 }
 
 export interface Finished {
@@ -57,6 +61,7 @@ export interface Finished {
   readonly kind: Checkpoint["kind"];
   readonly sandbox: Sandbox;
   readonly layerBytes: number;
+  readonly memory: MemorySizes;
   readonly parent?: string;
   readonly base?: string;
 }
@@ -65,7 +70,7 @@ export interface Finished {
 export async function finishCheckpointFiles(
   deps: FileDeps,
   finished: Finished,
-  { memoryBytes, files, durable }: SealedImages,
+  { files, durable }: SealedImages,
 ): Promise<void> {
   const { id, kind } = finished;
   const partial = deps.paths.partial(id);
@@ -73,21 +78,17 @@ export async function finishCheckpointFiles(
     await rename(partial, deps.paths.checkpoint(id));
     return;
   }
-  const manifest = { ...manifestOf(deps, finished, memoryBytes), files };
+  const manifest = { ...manifestOf(deps, finished), files };
   await settleAll(durable, writeNewFile(join(partial, checkpointFiles.manifest), formatManifest(manifest)));
   await syncDirectory(partial);
   await renameDurably(partial, deps.paths.checkpoint(id));
 }
 
-function manifestOf(
-  { settings, now }: FileDeps,
-  finished: Finished,
-  memoryBytes: number,
-): Omit<Manifest, "files"> {
-  const { id, kind, sandbox, layerBytes, parent, base } = finished;
+function manifestOf({ settings, now }: FileDeps, finished: Finished): Omit<Manifest, "files"> {
+  const { id, kind, sandbox, layerBytes, memory, parent, base } = finished;
   const { architecture, kernel, cpuFeatures, criuVersion, runcVersion, ids } = settings.host;
   return {
-    formatVersion: 1,
+    formatVersion,
     id,
     kind,
     createdAt: now(),
@@ -105,15 +106,9 @@ function manifestOf(
       runcVersion,
       ids,
     },
-    memoryBytes,
+    ...memory,
     layerBytes,
   };
-}
-
-async function memoryBytesOf(images: string): Promise<number> {
-  const pages = (await readdir(images)).filter((name) => /^pages-\d+\.img$/.test(name));
-  const sizes = await Promise.all(pages.map(async (name) => (await stat(join(images, name))).size));
-  return sizes.reduce((sum, size) => sum + size, 0);
 }
 
 /** Throws `failed_precondition`, every reason in one sentence, unless it is whole and fits this host. */

@@ -1,5 +1,5 @@
 /** The container behind a running sandbox: made, and started cold or restored. */
-import { chown, link, mkdir, rm, writeFile } from "node:fs/promises";
+import { chmod, chown, link, mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Mount } from "../containerd/mounts.js";
 import { criuConfig } from "../criu/config.js";
@@ -14,11 +14,12 @@ import type { Sandbox } from "../sandbox/sandbox.js";
 import { type Deps, labels } from "./deps.js";
 import { removeTask } from "./end-container.js";
 import { checkpointFiles } from "./paths.js";
+import { placeMemory } from "./shared-memory.js";
 import { startError } from "./start-error.js";
 
 type ContainerDeps = Pick<
   Deps,
-  "containerd" | "freezer" | "guests" | "paths" | "settings" | "log" | "restores" | "shims"
+  "containerd" | "freezer" | "guests" | "paths" | "settings" | "log" | "restores" | "shims" | "memoryd"
 >;
 
 export interface LiveProcess {
@@ -45,10 +46,10 @@ export async function launch(
 ): Promise<LiveProcess> {
   const { containerd, guests, paths } = deps;
   await using undo = openScope();
-  const [mounts] = await settleAll(
+  const [mounts, , sharesMemory] = await settleAll(
     rootfs(signal),
     createContainer(deps, sandbox, undo, signal),
-    makeDirectories(deps, sandbox, undo),
+    makeDirectories(deps, { sandbox, checkpointDir }, undo),
   );
   const workDirectory = paths.restoreWork(sandbox.id);
   const restoreFrom =
@@ -70,7 +71,11 @@ export async function launch(
   undo.defer(() =>
     guests.remove(sandbox.id, toDomainError(undefined, `sandbox ${sandbox.id} did not start`)),
   );
-  await guests.add(sandbox.id, paths.guestDir(sandbox.id), signal);
+  await settleAll(
+    guests.add(sandbox.id, paths.guestDir(sandbox.id), signal),
+    // Until then its processes wait when they give memory back.
+    sharesMemory ? deps.memoryd.adopt(deps.freezer.procsPath(sandbox.id)) : undefined,
+  );
   undo.move();
   return { pid, pidStart: identity.start };
 }
@@ -92,20 +97,24 @@ async function startTask(
 
 async function makeDirectories(
   { paths, settings }: ContainerDeps,
-  sandbox: Sandbox,
+  { sandbox, checkpointDir }: { readonly sandbox: Sandbox; readonly checkpointDir: string | undefined },
   undo: Scope,
-): Promise<void> {
+): Promise<boolean> {
   const directory = paths.sandbox(sandbox.id);
   undo.defer(() => rm(directory, { recursive: true, force: true }));
   await rm(directory, { recursive: true, force: true });
   // The mapped root walks through here to its guest directory.
   await mkdir(directory, { recursive: true, mode: 0o711 });
   const guestDir = paths.guestDir(sandbox.id);
-  await mkdir(guestDir, { mode: 0o755 });
-  await chown(guestDir, settings.ids.base, settings.ids.base);
+  await mkdir(guestDir);
+  await chown(guestDir, 0, settings.ids.base);
+  // The mapped root may make its socket here, and take away nothing but its own.
+  await chmod(guestDir, 0o1775);
+  const hasMemory = await placeMemory({ paths, settings }, sandbox.id, checkpointDir);
   await mkdir(paths.restoreWork(sandbox.id), { mode: 0o700 });
   await writeFile(paths.criuConfig(sandbox.id), criuConfig(), { mode: 0o600 });
   await link(paths.guestBinary(sandbox.spec.guestVersion), join(guestDir, "guest"));
+  return hasMemory;
 }
 
 async function createContainer(

@@ -11,6 +11,7 @@ import type { Store } from "../store/open-store.js";
 import type { Failpoint } from "./failpoint.js";
 import type { Freezer } from "./freezer.js";
 import type { Guests } from "./guests.js";
+import type { Memoryd } from "./memoryd.js";
 import type { Paths } from "./paths.js";
 import type { Shims } from "./shims.js";
 import type { IdRange } from "./unshift.js";
@@ -21,6 +22,7 @@ export interface Deps {
   readonly guests: Guests;
   readonly freezer: Freezer;
   readonly shims: Shims;
+  readonly memoryd: Memoryd;
   readonly paths: Paths;
   /** One line for each sandbox, by id; a template's build and an image's removal have lines too. */
   readonly queue: KeyedQueue;

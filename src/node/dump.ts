@@ -5,10 +5,10 @@
 
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { type Begun, readAhead } from "../checkpoint/read-ahead.js";
 import { criuLogBytesMax, dumpError } from "../criu/log.js";
 import { startStopwatch } from "../lib/clock.js";
 import { DomainError } from "../lib/errors.js";
+import { type Begun, readAhead } from "../lib/read-ahead.js";
 import { readTail } from "../lib/read-tail.js";
 import { openScope } from "../lib/scope.js";
 import { settleAll } from "../lib/settle.js";

@@ -19,6 +19,8 @@ export interface Freezer {
   thaw(id: string): Promise<void>;
   /** False for one that is gone. */
   isFrozen(id: string): Promise<boolean>;
+  /** Path of the file that lists its processes. */
+  procsPath(id: string): string;
   /** As the host counts them; none for one that is gone. */
   pids(id: string): Promise<readonly number[]>;
   /** Ends frozen processes without letting one run on. */
@@ -39,8 +41,10 @@ export function openFreezer(mounts: CgroupMounts): Freezer {
     await present(turn(groupOf(id), false));
   }
 
+  const procsPath = (id: string) => join(groupOf(id).path, "cgroup.procs");
+
   async function pids(id: string): Promise<number[]> {
-    const text = await present(readFile(join(groupOf(id).path, "cgroup.procs"), "utf8"));
+    const text = await present(readFile(procsPath(id), "utf8"));
     // 0 stands for a process of a pid namespace that cannot be seen from here.
     return (text ?? "")
       .split("\n")
@@ -49,6 +53,7 @@ export function openFreezer(mounts: CgroupMounts): Freezer {
   }
 
   return {
+    procsPath,
     pids,
     async freeze(id) {
       const group = groupOf(id);

@@ -5,6 +5,8 @@ export interface Paths {
   /** Everything of one sandbox: `guest/` is bind-mounted into it, `work/` has CRIU's restore log, `criu.conf` its options. */
   sandbox(id: string): string;
   guestDir(id: string): string;
+  /** In the guest directory: files of shared memory. */
+  memoryDir(id: string): string;
   restoreWork(id: string): string;
   /** CRIU's options for the sandbox, written before each dump and restore. */
   criuConfig(id: string): string;
@@ -18,7 +20,12 @@ export interface Paths {
 }
 
 /** Names inside a checkpoint's directory. */
-export const checkpointFiles = { manifest: "manifest.json", images: "images", work: "work" } as const;
+export const checkpointFiles = {
+  manifest: "manifest.json",
+  images: "images",
+  memory: "memory",
+  work: "work",
+} as const;
 
 /** Debian mounts /run noexec, so what a sandbox executes (the guest) lives below the data directory. */
 export function nodePaths({ dataDir }: { readonly dataDir: string }): Paths {
@@ -27,6 +34,7 @@ export function nodePaths({ dataDir }: { readonly dataDir: string }): Paths {
   return {
     sandbox: (id) => join(sandboxes, id),
     guestDir: (id) => join(sandboxes, id, "guest"),
+    memoryDir: (id) => join(sandboxes, id, "guest/memory"),
     restoreWork: (id) => join(sandboxes, id, "work"),
     criuConfig: (id) => join(sandboxes, id, "criu.conf"),
     sandboxes,

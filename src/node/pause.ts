@@ -19,6 +19,7 @@ import { removeContainer } from "./end-container.js";
 import { giveIdentity } from "./identity.js";
 import { syncLayer } from "./layer.js";
 import { journaled, moveTo, requireRunning, stateError } from "./record.js";
+import { shareMemory } from "./shared-memory.js";
 import { lineageOf } from "./take-checkpoint.js";
 
 export interface Paused {
@@ -63,20 +64,20 @@ async function recordPaused(
   signal: AbortSignal,
 ): Promise<Paused> {
   const lineage = lineageOf(sandbox);
-  const files = { id, kind: "pause", sandbox, layerBytes: 0, ...lineage } as const;
+  const memory = await shareMemory(deps, { sandbox: sandbox.id, checkpoint: id, move: false }, signal);
+  const files = { id, kind: "pause", sandbox, layerBytes: 0, memory, ...lineage } as const;
   // Memory and files are of one instant: neither may be lost without the other.
   const [images] = await settleAll(
     sealImages(deps, { ...files, begun: dumped.begun }, signal),
     syncLayer(deps, sandbox, signal),
   );
   await finishCheckpointFiles(deps, files, images);
-  const { memoryBytes } = images;
   deps.failpoint("pause.renamed");
   const { spec, generation, snapshotKey } = sandbox;
   const { freezeMs } = dumped;
   const createdAt = deps.now();
   const checkpoint: Checkpoint = {
-    ...{ id, kind: "pause", sandbox: sandbox.id, spec, generation, snapshotKey, memoryBytes },
+    ...{ id, kind: "pause", sandbox: sandbox.id, spec, generation, snapshotKey, ...memory },
     ...{ layerBytes: 0, freezeMs, createdAt, ...lineage },
   };
   return deps.store.transact((store) => {

@@ -30,6 +30,7 @@ import { readInfo } from "./info.js";
 import { installGuest } from "./install-guest.js";
 import { keepClone } from "./keep.js";
 import { streamLogs } from "./logs.js";
+import { type Memoryd, openMemoryd, unavailable } from "./memoryd.js";
 import type { Node, Sandboxes } from "./node.js";
 import { nodePaths, type Paths } from "./paths.js";
 import { pauseSandbox, resumeSandbox } from "./pause.js";
@@ -47,6 +48,8 @@ export interface NodeOptions {
   readonly config: AgentConfig;
   /** The static binary that this release brings. */
   readonly guestBinary: string;
+  /** The static binary that answers for shared memory; there is none but on x86-64. */
+  readonly memorydBinary: string;
   readonly version: string;
   readonly log: Logger;
 }
@@ -60,7 +63,7 @@ export interface StartedNode extends AsyncDisposable {
  * the next start adopts them.
  */
 export async function startNode(
-  { config, guestBinary, version, log }: NodeOptions,
+  { config, guestBinary, memorydBinary, version, log }: NodeOptions,
   signal: AbortSignal,
 ): Promise<StartedNode> {
   await using scope = openScope();
@@ -76,6 +79,7 @@ export async function startNode(
   const { runc, runcRoot } = settings;
   const places = config.sandboxesPerShim;
   const shims = scope.use(await openShims({ containerd, log, runc, runcRoot, places }, signal));
+  const memoryd = scope.use(await startMemoryd(config, memorydBinary, log));
   const deps: Deps = {
     store,
     containerd,
@@ -94,6 +98,7 @@ export async function startNode(
       events.record({ type, attributes, ...(sandbox === undefined ? {} : { sandbox }) }),
     settings,
     shims,
+    memoryd,
   };
   await recover(deps, signal);
   const watching = new AbortController();
@@ -111,6 +116,14 @@ export async function startNode(
     node: nodeOver(deps, { events, slots, version, config }),
     [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),
   };
+}
+
+function startMemoryd({ memory, runDir }: AgentConfig, binary: string, log: Logger): Promise<Memoryd> {
+  if (memory.sharing === "off")
+    return Promise.resolve(unavailable("the configuration says so (memory.sharing)"));
+  const socket = memory.memorydSocket ?? join(runDir, "memoryd.sock");
+  const isForeign = memory.memorydSocket !== undefined;
+  return openMemoryd({ binary, socket, isForeign, log, logPath: join(runDir, "memoryd.log") });
 }
 
 /** What a failpoint's `kill` does: no handler, no cleanup, as a crash. */

@@ -11,6 +11,7 @@ import type { Deps } from "./deps.js";
 import { type Dump, dump } from "./dump.js";
 import { checkpointLayer, commitLayer, copyUpper, prepareLayerCopy, removeLayerCopy } from "./layer.js";
 import { journaled, moveTo, requireRunning } from "./record.js";
+import { shareMemory } from "./shared-memory.js";
 
 export async function takeCheckpoint(
   deps: Deps,
@@ -124,9 +125,14 @@ async function finish(
 ): Promise<Checkpoint> {
   const { kind } = options;
   const { begun, freezeMs } = dumped;
+  const memory = await shareMemory(deps, { sandbox: sandbox.id, checkpoint: id, move: true }, signal);
   const [layer, images] = await settleAll(committing, sealImages(deps, { id, kind, begun }, signal));
   const lineage = lineageOf(sandbox);
-  await finishCheckpointFiles(deps, { id, kind, sandbox, layerBytes: layer.sizeBytes, ...lineage }, images);
+  await finishCheckpointFiles(
+    deps,
+    { id, kind, sandbox, layerBytes: layer.sizeBytes, memory, ...lineage },
+    images,
+  );
   deps.failpoint("checkpoint.renamed");
   const checkpoint: Checkpoint = {
     id,
@@ -135,7 +141,7 @@ async function finish(
     spec: sandbox.spec,
     generation: sandbox.generation,
     snapshotKey: layer.key,
-    memoryBytes: images.memoryBytes,
+    ...memory,
     layerBytes: layer.sizeBytes,
     freezeMs,
     createdAt: deps.now(),

@@ -51,6 +51,7 @@ const checkpoint = (name: string, over: Partial<Checkpoint> = {}): Checkpoint =>
   generation: 1,
   snapshotKey: `checkpoint-${name}`,
   memoryBytes: 1,
+  inheritedBytes: 0,
   layerBytes: 1,
   freezeMs: 1,
   createdAt: now,

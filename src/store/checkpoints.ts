@@ -46,6 +46,7 @@ const rowSchema: z.ZodType<Checkpoint> = z.strictObject({
   generation: z.int(),
   snapshotKey: z.string(),
   memoryBytes: z.int(),
+  inheritedBytes: z.int(),
   layerBytes: z.int(),
   freezeMs: z.number(),
   createdAt: dateSchema,
@@ -60,7 +61,7 @@ const dependentSchema: z.ZodType<Dependent> = z.strictObject({
 });
 
 const columns = `id, name, kind, sandbox, parent, base, spec, generation, snapshot_key AS snapshotKey,
-  memory_bytes AS memoryBytes, layer_bytes AS layerBytes, freeze_ms AS freezeMs, created_at AS createdAt`;
+  memory_bytes AS memoryBytes, inherited_bytes AS inheritedBytes, layer_bytes AS layerBytes, freeze_ms AS freezeMs, created_at AS createdAt`;
 
 // A failed sandbox holds nothing; a stopped one keeps its layer, which stands on the checkpoint's.
 const dependentsQuery = `
@@ -79,11 +80,11 @@ export function openCheckpoints(db: Database): Checkpoints {
   const all = select("ORDER BY created_at DESC, rowid DESC");
   const dependents = db.prepare(dependentsQuery);
   const insert = db.prepare(`INSERT INTO checkpoints (id, name, kind, sandbox, parent, base, spec, generation,
-    snapshot_key, memory_bytes, layer_bytes, freeze_ms, created_at) VALUES (@id, @name, @kind, @sandbox,
-    @parent, @base, @spec, @generation, @snapshotKey, @memoryBytes, @layerBytes, @freezeMs, @createdAt)`);
+    snapshot_key, memory_bytes, inherited_bytes, layer_bytes, freeze_ms, created_at) VALUES (@id, @name, @kind, @sandbox,
+    @parent, @base, @spec, @generation, @snapshotKey, @memoryBytes, @inheritedBytes, @layerBytes, @freezeMs, @createdAt)`);
   const update = db.prepare(`UPDATE checkpoints SET name = @name, kind = @kind, sandbox = @sandbox,
     parent = @parent, base = @base, spec = @spec, generation = @generation, snapshot_key = @snapshotKey,
-    memory_bytes = @memoryBytes, layer_bytes = @layerBytes, freeze_ms = @freezeMs, created_at = @createdAt
+    memory_bytes = @memoryBytes, inherited_bytes = @inheritedBytes, layer_bytes = @layerBytes, freeze_ms = @freezeMs, created_at = @createdAt
     WHERE id = @id`);
   const adopt = db.prepare(
     "UPDATE checkpoints SET parent = (SELECT parent FROM checkpoints WHERE id = @id) WHERE parent = @id",

@@ -56,6 +56,7 @@ const checkpoint = (name: string, over: Partial<Checkpoint> = {}): Checkpoint =>
   generation: 1,
   snapshotKey: `checkpoint-${name}`,
   memoryBytes: 5_000_000_000,
+  inheritedBytes: 0,
   layerBytes: 7,
   freezeMs: 12.5,
   createdAt: now,

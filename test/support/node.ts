@@ -20,7 +20,9 @@ export interface TestNode extends AsyncDisposable {
 export const nodeNamespace = "nodes";
 export const image = "test";
 
-const guestBinary = fileURLToPath(new URL("../../src/guest/build/guest", import.meta.url));
+const builtFile = (path: string) => fileURLToPath(new URL(`../../src/${path}`, import.meta.url));
+const guestBinary = builtFile("guest/build/guest");
+const memorydBinary = builtFile("memoryd/build/memoryd");
 
 /**
  * `name` is a short word that no other test file uses. What earlier files left is removed first; the image `test`
@@ -41,7 +43,8 @@ export async function startTestNode(name: string): Promise<TestNode> {
   const log = createLogger({ level: "warn" });
   const start = (failpoints = "") => {
     const config = resolveConfig(file, { failpoints });
-    return startNode({ config, guestBinary, version: "test", log }, AbortSignal.timeout(60_000));
+    const release = { guestBinary, memorydBinary, version: "test" };
+    return startNode({ config, ...release, log }, AbortSignal.timeout(60_000));
   };
   let started: StartedNode = await start();
   return {

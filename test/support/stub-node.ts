@@ -75,6 +75,7 @@ export function aCheckpoint(fields: Partial<Checkpoint> = {}): Checkpoint {
     generation: 1,
     snapshotKey: "s2",
     memoryBytes: 3_500_000,
+    inheritedBytes: 0,
     layerBytes: 4096,
     freezeMs: 61.5,
     createdAt,

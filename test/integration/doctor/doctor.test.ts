@@ -20,6 +20,7 @@ function configIn(base: string): DoctorConfig {
     prefix: join(base, "prefix"),
     socket: join(base, "agent.sock"),
     containerd: { address: join(base, "containerd.sock"), namespace: "ramet", stateDir: base },
+    memory: { sharing: "on" },
   };
 }
 
@@ -44,6 +45,7 @@ it("finds the runtime of the tests fit for sandboxes", async () => {
     {
       ...{ dataDir: root, runDir: dirname(state), prefix, socket: join(dir, "agent.sock") },
       containerd: { address, namespace: "ramet", stateDir: state },
+      memory: { sharing: "on" },
     },
     AbortSignal.timeout(60_000),
   );

@@ -76,7 +76,7 @@ describe("a restore is refused, and leaves nothing, when", () => {
       () => edit(/"memoryBytes": \d+/, '"memoryBytes": 1'),
       /does not match its own digest/,
     ],
-    ["the format is newer", () => edit(/"formatVersion": 1/, '"formatVersion": 2'), /format version 2/],
+    ["the format is newer", () => edit(/"formatVersion": 2/, '"formatVersion": 3'), /format version 3/],
     [
       "the CPU lacks a feature",
       () =>

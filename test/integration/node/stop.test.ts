@@ -64,18 +64,17 @@ describe("stop", () => {
 describe("pause", () => {
   it("leaves no process, task or cgroup", async () => {
     const { id } = await box.create();
-    const { tasks = [], cgroups = [] } = await box.holdings();
+    const { tasks = [], cgroups = [], listening = [] } = await box.holdings();
     expect(tasks).toContain(id);
     await box.node.sandboxes.pause(id, soon());
     const without = (names: readonly string[]) => names.filter((name) => !name.includes(id));
     const { snapshots = [], checkpointDirectories = [], ...now } = await box.holdings();
     await box.expectNoLeak({
       ...now,
-      ...{ snapshots, checkpointDirectories, cgroups: without(cgroups) },
+      ...{ snapshots, checkpointDirectories, cgroups: without(cgroups), listening: without(listening) },
       ...{
         mounts: [],
         sandboxDirectories: [],
-        listening: [],
         tasks: [],
         containers: [],
         runc: [],

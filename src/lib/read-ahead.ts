@@ -6,7 +6,7 @@ import { createHash, type Hash } from "node:crypto";
 import { constants } from "node:fs";
 import { type FileHandle, open, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { delay } from "../lib/signal.js";
+import { delay } from "./signal.js";
 
 /** The digest of a file's first bytes, to be gone on with. */
 export interface Begun {

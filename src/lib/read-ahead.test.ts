@@ -1,11 +1,10 @@
-import { randomBytes } from "node:crypto";
-import { appendFile, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createHash, randomBytes } from "node:crypto";
+import { appendFile, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { waitUntil } from "../lib/signal.js";
-import { readAhead } from "./read-ahead.js";
-import { createVerifier } from "./verify.js";
+import { type ReadAhead, readAhead } from "./read-ahead.js";
+import { waitUntil } from "./signal.js";
 
 const mebibyte = 1024 * 1024;
 const names = /^pages-\d+\.img$/;
@@ -15,7 +14,14 @@ beforeEach(async () => {
 });
 afterEach(() => rm(dir, { recursive: true }));
 
-const digestOf = (options = {}) => createVerifier({ parallel: 2, rememberMax: 10 }).digest(dir, options);
+/** Goes on from where the reading has stopped, to the end of each file. */
+async function expectDigests({ begun }: ReadAhead): Promise<void> {
+  for (const [name, { hash, position }] of begun) {
+    const content = await readFile(join(dir, name));
+    hash.update(content.subarray(position));
+    expect(hash.digest("hex"), name).toBe(createHash("sha256").update(content).digest("hex"));
+  }
+}
 
 async function readUntil(positions: readonly number[]) {
   const reading = readAhead(dir, names);
@@ -45,14 +51,14 @@ describe("readAhead", () => {
     await reading.end();
     expect(reading.begun.get("pages-1.img")?.position).toBe(41 * mebibyte);
     await appendFile(two, "and the rest");
-    expect(await digestOf({ begun: reading.begun })).toEqual(await digestOf());
+    await expectDigests(reading);
   });
 
   it("stops in the middle of a file", async () => {
     await writeFile(join(dir, "pages-1.img"), randomBytes(20 * mebibyte));
     const reading = readAhead(dir, names);
     await reading.end();
-    expect(await digestOf({ begun: reading.begun })).toEqual(await digestOf());
+    await expectDigests(reading);
   });
 
   it("ends where there is no such directory", async () => {

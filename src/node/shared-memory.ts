@@ -1,0 +1,99 @@
+/**
+ * The memory that sandboxes share. A dump's bulk memory goes into files; each checkpoint and each sandbox has names
+ * (hard links) for all of them that it needs, so none goes while anything maps it.
+ */
+import { chown, mkdir, readdir, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { convertDump } from "../criu/image/convert-dump.js";
+import { guardProcesses } from "../criu/image/guard.js";
+import { linkMemory } from "../criu/image/link-memory.js";
+import { present } from "../lib/present.js";
+import { guestMountPoint } from "../sandbox/oci-spec.js";
+import type { SandboxId } from "../sandbox/sandbox.js";
+import type { Deps } from "./deps.js";
+import { memoryPath } from "./memoryd.js";
+import { checkpointFiles } from "./paths.js";
+
+/** What a checkpoint's memory takes. */
+export interface MemorySizes {
+  /** Of its own. */
+  readonly memoryBytes: number;
+  /** In files of earlier checkpoints, on which it builds. */
+  readonly inheritedBytes: number;
+}
+
+type MemoryDeps = Pick<Deps, "paths" | "settings" | "memoryd">;
+
+export interface Sharing {
+  readonly sandbox: SandboxId;
+  readonly checkpoint: string;
+  /** Move bulk memory into files of its own. What is mapped from earlier files stays that way in any case. */
+  readonly move: boolean;
+}
+
+const guestPid = 1;
+/** A restore reads so much in the time that taking over a process's listener takes. */
+const movedBytesMin = 4 * 1024 * 1024;
+
+/** After the dump, before its images are digested. The sandbox may be running on. */
+export async function shareMemory(
+  { paths, settings, memoryd }: MemoryDeps,
+  { sandbox, checkpoint, move }: Sharing,
+  signal: AbortSignal,
+): Promise<MemorySizes> {
+  const directory = paths.partial(checkpoint);
+  const images = join(directory, checkpointFiles.images);
+  const memory = join(directory, checkpointFiles.memory);
+  const own = paths.memoryDir(sandbox);
+  const hasEarlier = ((await present(readdir(own))) ?? []).length > 0;
+  if (!hasEarlier && !(move && memoryd.isAvailable))
+    return { memoryBytes: await bytesIn(images), inheritedBytes: 0 };
+  await mkdir(memory, { mode: 0o700 });
+  const converted = await convertDump(
+    {
+      ...{ images, memory, checkpoint, memoryPath, mountPath: guestMountPoint },
+      owner: { uid: 0, gid: settings.ids.base },
+      isWorthIt: (pid, movedBytes) =>
+        move && memoryd.isAvailable && pid !== guestPid && movedBytes >= movedBytesMin,
+    },
+    signal,
+  );
+  const pids = converted.processes.filter(({ mapsMemory }) => mapsMemory).map(({ pid }) => pid);
+  if (pids.length > 0) await guardProcesses({ images, pids }, signal);
+  const moved = await bytesIn(memory);
+  await linkMemory(own, memory, converted.earlier);
+  return {
+    memoryBytes: (await bytesIn(images)) + moved,
+    inheritedBytes: (await bytesIn(memory)) - moved,
+  };
+}
+
+const blockBytes = 512;
+
+/** Of pages and memory files, which have holes. */
+async function bytesIn(directory: string): Promise<number> {
+  const names = (await readdir(directory)).filter(
+    (name) => !name.endsWith(".img") || name.startsWith("pages-"),
+  );
+  const stats = await Promise.all(names.map((name) => stat(join(directory, name))));
+  return stats.reduce((sum, { size, blocks }) => sum + Math.min(size, blocks * blockBytes), 0);
+}
+
+/**
+ * Makes the directory of a sandbox's memory files, with those of the checkpoint that it is restored from. Only host
+ * root can change what is in it: a file is the memory of others too. Gives whether there are any.
+ */
+export async function placeMemory(
+  { paths, settings }: Pick<MemoryDeps, "paths" | "settings">,
+  sandbox: SandboxId,
+  checkpointDir: string | undefined,
+): Promise<boolean> {
+  const own = paths.memoryDir(sandbox);
+  await mkdir(own, { mode: 0o750 });
+  await chown(own, 0, settings.ids.base);
+  if (checkpointDir === undefined) return false;
+  const from = join(checkpointDir, checkpointFiles.memory);
+  const names = (await present(readdir(from))) ?? [];
+  await linkMemory(from, own, names);
+  return names.length > 0;
+}
