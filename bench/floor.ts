@@ -3,12 +3,13 @@
  * filesystem and CRIU options of our sandboxes. The source of a checkpoint is frozen before the clock starts.
  */
 import { existsSync } from "node:fs";
-import { chmod, chown, link, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, chown, link, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { mapLimited } from "../src/lib/limit.js";
 import { waitUntil } from "../src/lib/signal.js";
 import type { OciSpec } from "../src/sandbox/oci-spec.js";
 import type { Contestant, Recorder } from "./contest.js";
+import { takeListeners } from "./listeners.js";
 import { run } from "./run.js";
 
 export interface FloorOptions {
@@ -16,8 +17,10 @@ export interface FloorOptions {
   readonly runc: string;
   /** containerd's bundle of a running sandbox: the spec, and its mounted root filesystem. */
   readonly donorBundle: string;
-  /** CRIU's images of the template's golden checkpoint. */
-  readonly goldenImages: string;
+  /** Directory of the template's golden checkpoint: CRIU's images, and memory files where it shares its memory. */
+  readonly golden: string;
+  /** The agent's: a process that came from shared memory can be dumped once its listener was taken out. */
+  readonly memorydSocket: string;
   /** Restores at once in a fork of 16: as many as the agent runs. */
   readonly parallel: number;
 }
@@ -66,7 +69,8 @@ const isAlive = (pid: number) => existsSync(`/proc/${pid}`);
 const removeSocket = ({ guestDir }: Bundle) => rm(join(guestDir, "guest.sock"), { force: true });
 
 export async function openFloor(options: FloorOptions): Promise<Contestant & AsyncDisposable> {
-  const { directory, goldenImages } = options;
+  const { directory, golden } = options;
+  const goldenImages = join(golden, "images");
   const spec = JSON.parse(await readFile(join(options.donorBundle, "config.json"), "utf8")) as OciSpec;
   const makeBundle = (id: string) => prepareBundle(options, spec, id);
   const source = await makeBundle("source");
@@ -89,6 +93,7 @@ export async function openFloor(options: FloorOptions): Promise<Contestant & Asy
   }
 
   await restore(source, goldenImages);
+  await takeListeners(options.memorydSocket, cgroupOf("source"));
   return {
     name: "floor",
     steps: {
@@ -112,6 +117,7 @@ export async function openFloor(options: FloorOptions): Promise<Contestant & Asy
         await time("pause", () => dump());
         await removeSocket(source);
         await time("resume", () => restore(source, images));
+        await takeListeners(options.memorydSocket, cgroupOf("source"));
       },
     },
     async [Symbol.asyncDispose]() {
@@ -125,8 +131,17 @@ export async function openFloor(options: FloorOptions): Promise<Contestant & Asy
 /** Each has a mount of its own: while it restores, runc mounts more into it, which others must not see. */
 const rootOf = ({ directory }: Bundle) => join(directory, "rootfs");
 
+const cgroupOf = (id: string) => `/ramet/bench-${id}`;
+
+async function linkMemory(golden: string, guestDir: string): Promise<void> {
+  const from = join(golden, "memory");
+  if (!existsSync(from)) return;
+  await mkdir(join(guestDir, "memory"), { mode: 0o755 });
+  for (const name of await readdir(from)) await link(join(from, name), join(guestDir, "memory", name));
+}
+
 async function prepareBundle(
-  { directory, donorBundle }: FloorOptions,
+  { directory, donorBundle, golden }: FloorOptions,
   spec: OciSpec,
   id: string,
 ): Promise<Bundle> {
@@ -143,6 +158,7 @@ async function prepareBundle(
   }
   const [owner] = spec.linux.uidMappings;
   await chown(bundle.guestDir, owner?.hostID ?? 0, owner?.hostID ?? 0);
+  await linkMemory(golden, bundle.guestDir);
   const guest = spec.mounts.find(({ destination }) => destination === "/.ramet");
   if (guest === undefined) throw new Error("the donor's spec has no guest directory");
   await link(join(guest.source, "guest"), join(bundle.guestDir, "guest"));
@@ -152,7 +168,7 @@ async function prepareBundle(
     ...spec,
     root: { ...spec.root, path: rootOf(bundle) },
     mounts: spec.mounts.map((mount) => (mount === guest ? { ...mount, source: bundle.guestDir } : mount)),
-    linux: { ...spec.linux, cgroupsPath: `/ramet/bench-${id}` },
+    linux: { ...spec.linux, cgroupsPath: cgroupOf(id) },
   };
   await writeFile(join(bundle.directory, "config.json"), JSON.stringify(own));
   return bundle;

@@ -87,7 +87,8 @@ async function measure(stage: Stage, workload: Workload): Promise<Result> {
   await using floor = await openFloor({
     ...{ runc, parallel, directory: join(root, "floor") },
     donorBundle: join(run, "containerd/io.containerd.runtime.v2.task/ramet", ours.donor),
-    goldenImages: join(root, "checkpoints", ours.goldenCheckpoint, "images"),
+    golden: join(root, "checkpoints", ours.goldenCheckpoint),
+    memorydSocket: join(run, "memoryd.sock"),
   });
   const onRound = (round: number) =>
     say(round === 0 ? "  warming up" : `  round ${round} of ${rounds}, ${workload.key}`);

@@ -118,12 +118,16 @@ export async function startNode(
   };
 }
 
-function startMemoryd({ memory, runDir }: AgentConfig, binary: string, log: Logger): Promise<Memoryd> {
+function startMemoryd(
+  { memory, runDir, dataDir }: AgentConfig,
+  binary: string,
+  log: Logger,
+): Promise<Memoryd> {
   if (memory.sharing === "off")
     return Promise.resolve(unavailable("the configuration says so (memory.sharing)"));
   const socket = memory.memorydSocket ?? join(runDir, "memoryd.sock");
   const isForeign = memory.memorydSocket !== undefined;
-  return openMemoryd({ binary, socket, isForeign, log, logPath: join(runDir, "memoryd.log") });
+  return openMemoryd({ binary, socket, isForeign, log, logPath: join(dataDir, "memoryd.log") });
 }
 
 /** What a failpoint's `kill` does: no handler, no cleanup, as a crash. */
