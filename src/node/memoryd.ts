@@ -51,7 +51,7 @@ export async function openMemoryd(options: MemorydOptions): Promise<Memoryd> {
     isAvailable: true,
     async adopt(procs, signal) {
       const answer = await ask(options.socket, `adopt ${procs}`, signal).catch(async (thrown: unknown) => {
-        if (options.isForeign || !isDomainError(thrown, "unavailable")) throw thrown;
+        if (!isDomainError(thrown, "unavailable")) throw thrown;
         // It has died: what it served is served on, and what is new needs a new one.
         await begin(options);
         return ask(options.socket, `adopt ${procs}`, signal);
@@ -84,9 +84,13 @@ export function unavailable(reason: string): Memoryd {
 async function begin(options: MemorydOptions): Promise<void> {
   if (machine() !== "x86_64") throw new Error(`memoryd is for x86-64 alone, and this is ${machine()}`);
   const { socket, isForeign } = options;
+  if (isForeign) {
+    // It may be starting beside the agent.
+    const answers = async () => (await versionOf(socket)) !== undefined;
+    await waitUntil(`memoryd at ${socket}`, answers, { intervalMs: 50, timeoutMs: startMs });
+    return;
+  }
   const running = await versionOf(socket);
-  if (isForeign && running === undefined) throw new Error(`nothing answers at ${socket}`);
-  if (isForeign) return;
   await stat(options.binary).catch(() => {
     throw new Error(`there is no ${options.binary}`);
   });

@@ -15,7 +15,7 @@ export function startError(image: string, thrown: unknown): DomainError {
     "failed_precondition",
     `cannot start from image ${image}: its ${place} is no directory`,
     {
-      hint: "a sandbox needs directories, or nothing, at /proc, /dev, /sys, /dev/shm and /.ramet",
+      hint: "a sandbox needs directories, or nothing, at /proc, /dev, /sys and /.ramet",
       cause: thrown,
     },
   );

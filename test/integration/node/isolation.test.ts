@@ -73,3 +73,11 @@ it("lets a setuid program work only where that was asked for", async () => {
   }
   expect(outcomes).toEqual(["0", "1000"]);
 });
+
+it("has a /dev/shm for everybody, whose files go along with a fork", async () => {
+  const { id } = await box.create();
+  expect(await box.sh(id, "stat -c '%a %F' /dev/shm")).toBe("1777 directory");
+  await box.sh(id, "printf kept > /dev/shm/file", { user: "nobody" });
+  const [clone] = await box.fork(id, { count: 1 });
+  expect(await box.sh(clone?.id ?? "", "cat /dev/shm/file")).toBe("kept");
+});
