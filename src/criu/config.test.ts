@@ -8,6 +8,7 @@ it("has one option a line, each explained, and ends with a newline", () => {
     "tcp-established",
     "skip-in-flight",
     "network-lock skip",
+    "empty-ns net",
     "manage-cgroups=ignore",
     "file-locks",
     "ghost-limit 5",

@@ -42,6 +42,10 @@ function options({
       `network-lock ${networkLock}`,
       "An end of a connection that comes back before the other must not send: it would be reset.",
     ],
+    [
+      "empty-ns net",
+      "Nobody inside can change the network namespace: there is a new one, and a hook brings its loopback up.",
+    ],
     // The value of an option whose value is optional has to follow an equals sign, here as on a command line.
     [
       "manage-cgroups=ignore",

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "guest.h"
+#include "loopback.h"
 
 // A full queue makes connect fail at once with EAGAIN, so it is longer than any burst.
 #define BACKLOG 4096
@@ -31,6 +32,7 @@ static const struct option long_options[] = {
     {"child-caps", required_argument, NULL, 'c'},
     {"allow-new-privs", no_argument, NULL, 'p'},
     {"child-oom-score-adj", required_argument, NULL, 'o'},
+    {"loopback", no_argument, NULL, 'l'},
     {"version", no_argument, NULL, 'v'},
     {NULL, 0, NULL, 0},
 };
@@ -66,6 +68,8 @@ static bool apply_option(int option, const char *value) {
         o->has_oom = parse_number(value, 10, -1000, 1000, &number);
         o->oom_score_adj = (int)number;
         return o->has_oom;
+    case 'l':
+        exit(loopback_main());
     case 'v':
         printf("ramet guest %s, protocol %u\n", GUEST_VERSION, PROTOCOL_VERSION);
         exit(0);

@@ -131,7 +131,8 @@ async function createContainer(
     criuConfigPath: paths.criuConfig(sandbox.id),
     uidBase: settings.ids.base,
     idCount: settings.ids.size,
-    toolPath: settings.toolPath,
+    hookPath: paths.guestBinary(settings.guestVersion),
+    emptyDir: paths.empty,
   });
   await containerd.containers.create(
     {

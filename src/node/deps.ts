@@ -46,8 +46,6 @@ export interface Settings {
   readonly runcRoot: string;
   readonly guestVersion: string;
   readonly host: HostFacts;
-  /** Path that the loopback hook finds its tools on. */
-  readonly toolPath: string;
 }
 
 export type RecordEvent = (

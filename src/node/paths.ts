@@ -16,6 +16,8 @@ export interface Paths {
   partial(id: string): string;
   readonly checkpoints: string;
   guestBinary(version: string): string;
+  /** An empty directory. */
+  readonly empty: string;
   readonly database: string;
 }
 
@@ -42,6 +44,7 @@ export function nodePaths({ dataDir }: { readonly dataDir: string }): Paths {
     partial: (id) => join(checkpoints, `${id}.partial`),
     checkpoints,
     guestBinary: (version) => join(dataDir, "guest", version, "guest"),
+    empty: join(dataDir, "empty"),
     database: join(dataDir, "agent.db"),
   };
 }

@@ -140,6 +140,7 @@ async function makeDirectories(paths: Paths, { dataDir, runDir }: AgentConfig): 
   // Mapped roots walk through the data directory to their guest directories, and see nothing in it.
   for (const directory of [dataDir, runDir, paths.sandboxes])
     await mkdir(directory, { recursive: true, mode: 0o711 });
+  await mkdir(paths.empty, { recursive: true, mode: 0o555 });
   await mkdir(paths.checkpoints, { recursive: true, mode: 0o700 });
 }
 
@@ -163,7 +164,6 @@ async function readSettings({ config, paths, guestBinary }: SettingsSource): Pro
     runc,
     runcRoot: join(runDir, "runc"),
     guestVersion: guests.current,
-    toolPath: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     host: {
       architecture: machine(),
       kernel: release(),

@@ -18,7 +18,8 @@ const placement: Placement = {
   criuConfigPath: "/run/ramet/criu.conf",
   uidBase: 100_000,
   idCount: 65_536,
-  toolPath: "/usr/bin",
+  hookPath: "/var/lib/ramet/guest/g1/guest",
+  emptyDir: "/var/lib/ramet/empty",
 };
 const build = (over: Partial<SandboxSpec> = {}, at: Partial<Placement> = {}) =>
   buildOciSpec({ ...spec, ...over }, { ...placement, ...at });
@@ -43,9 +44,15 @@ describe("buildOciSpec", () => {
     expect(built.annotations).toEqual({ "org.criu.config": "/run/ramet/criu.conf" });
   });
 
-  it("binds the guest's directory and nothing else of the host", () => {
+  it("binds the guest's directory, an empty one, and nothing else of the host", () => {
     const binds = build().mounts.filter((m) => m.type === "bind");
     expect(binds).toEqual([
+      {
+        destination: "/sys/firmware",
+        type: "bind",
+        source: "/var/lib/ramet/empty",
+        options: ["bind", "ro", "nosuid", "nodev", "noexec"],
+      },
       {
         destination: "/.ramet",
         type: "bind",

@@ -22,10 +22,13 @@ export interface Placement {
   readonly idCount: number;
   /**
    * Network namespace to join, loopback up already. Default: a new one of the sandbox's own, whose loopback
-   * a hook brings up with `nsenter` and `ip` from `toolPath`.
+   * the hook at `hookPath` brings up.
    */
   readonly netnsPath?: string;
-  readonly toolPath: string;
+  /** The guest's binary, on the host. */
+  readonly hookPath: string;
+  /** A directory with nothing in it, which hides what the host has to show. */
+  readonly emptyDir: string;
 }
 
 export interface OciMount {
@@ -97,13 +100,8 @@ const maskedPaths = [
   "/proc/sched_debug",
   "/proc/scsi",
   "/proc/timer_list",
-  "/sys/firmware",
 ];
 const readonlyPaths = ["/proc/sys"];
-
-// runc writes the container's state to a hook's standard input as one line of JSON.
-const loopbackScript = `read -r state; pid=\${state#*'"pid":'}; pid=\${pid%%[!0-9]*}
-exec nsenter --net="/proc/$pid/ns/net" ip link set lo up`;
 
 /** The control group of a sandbox, from the root of each hierarchy. */
 export const cgroupsPathOf = (id: string): string => `/ramet/${id}`;
@@ -117,7 +115,7 @@ export function buildOciSpec(spec: SandboxSpec, placement: Placement): OciSpec {
     root: { path: "rootfs", readonly: false },
     process: guestProcess(spec),
     mounts: mountsOf(placement),
-    ...(netnsPath === undefined ? { hooks: { createRuntime: [loopbackHook(placement.toolPath)] } } : {}),
+    ...(netnsPath === undefined ? { hooks: { createRuntime: [loopbackHook(placement.hookPath)] } } : {}),
     annotations: { "org.criu.config": placement.criuConfigPath },
     linux: {
       cgroupsPath: placement.cgroupsPath ?? cgroupsPathOf(id),
@@ -156,7 +154,7 @@ function guestProcess({ allowPrivilegeEscalation }: SandboxSpec): OciSpec["proce
   };
 }
 
-function mountsOf({ guestDir, netnsPath }: Placement): OciMount[] {
+function mountsOf({ guestDir, emptyDir, netnsPath }: Placement): OciMount[] {
   const mount = (destination: string, type: string, options: string[], source = type): OciMount => ({
     destination,
     type,
@@ -167,7 +165,13 @@ function mountsOf({ guestDir, netnsPath }: Placement): OciMount[] {
   return [
     mount("/proc", "proc", [...noDevices, "noexec"]),
     // The kernel lets only the owner of the network namespace mount its sysfs.
-    ...(netnsPath === undefined ? [mount("/sys", "sysfs", [...noDevices, "noexec", "ro"])] : []),
+    ...(netnsPath === undefined
+      ? [
+          mount("/sys", "sysfs", [...noDevices, "noexec", "ro"]),
+          // As a masked path it would be a tmpfs, which CRIU has tar pack and unpack.
+          mount("/sys/firmware", "bind", ["bind", "ro", ...noDevices, "noexec"], emptyDir),
+        ]
+      : []),
     // runc adds the devices, a bind mount each. A prepared directory bound here instead would save those, but
     // PID 1's standard streams would then be of the host's /dev, which CRIU cannot find again.
     // The guest makes /dev/shm in it: CRIU has tar pack and unpack each tmpfs, 6 ms each time.
@@ -177,8 +181,8 @@ function mountsOf({ guestDir, netnsPath }: Placement): OciMount[] {
   ];
 }
 
-function loopbackHook(toolPath: string): OciHook {
-  return { path: "/bin/sh", args: ["sh", "-c", loopbackScript], env: [`PATH=${toolPath}`], timeout: 10 };
+function loopbackHook(path: string): OciHook {
+  return { path, args: ["guest", "--loopback"], env: [], timeout: 10 };
 }
 
 const cpuPeriodUs = 100_000;

@@ -2,6 +2,7 @@
 import os
 import socket
 import struct
+import subprocess
 
 from client import (ERROR, FRAME_LIMIT, OPS, REQUEST, STDIN, Cursor, GuestError, i32, strings, target, text,
                     u8, u16, u32, u64, until)
@@ -164,3 +165,22 @@ def test_random_bytes(g):
             c.sock.sendall(frame(u16(1) + u16(seed % 50 + 1) + body) if seed % 50 not in (10, 14)
                            else body)
     assert g.info()["version"] == 1
+
+
+def test_the_loopback_hook(g):
+    def hook(state):
+        return subprocess.run([os.path.abspath(g.binary), "--loopback"], input=state, capture_output=True, text=True)
+
+    with subprocess.Popen(["unshare", "--net", "sleep", "60"]) as container:
+        try:
+            space = f"/proc/{container.pid}/ns/net"
+            until(lambda: os.readlink(space) != os.readlink("/proc/self/ns/net"), "the namespace is there")
+            assert hook(f'{{"ociVersion":"1.2.0","id":"c","pid":{container.pid},"bundle":"/b"}}').returncode == 0
+            link = subprocess.run(["nsenter", f"--net={space}", "ip", "link", "show", "lo"], capture_output=True, text=True)
+            assert "UP" in link.stdout, link
+        finally:
+            container.kill()
+    for state, says in (("", "no container's state"), ('{"pid":0}', "no container's state"),
+                        (f'{{"pid":{2 ** 31 - 1}}}', "cannot bring the loopback")):
+        failed = hook(state)
+        assert failed.returncode == 1 and says in failed.stderr, failed
