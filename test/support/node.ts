@@ -12,8 +12,13 @@ import { connectForTest, testRuntime } from "./containerd.js";
 export interface TestNode extends AsyncDisposable {
   readonly node: Node;
   readonly dataDir: string;
-  /** Lets go and starts again on the same data, as an upgrade of the agent does; with failpoints armed, until the next. */
-  restart(between?: () => Promise<void>, failpoints?: string): Promise<void>;
+  /** Where memoryd listens, while sandboxes may share memory. */
+  readonly memorydSocket: string;
+  /**
+   * Lets go and starts again on the same data, as an upgrade of the agent does; with failpoints armed and memory
+   * shared or not, until the next.
+   */
+  restart(between?: () => Promise<void>, failpoints?: string, sharing?: "on" | "off"): Promise<void>;
 }
 
 /** Files of tests run one after another, and share what takes longest to make: the image. */
@@ -34,14 +39,16 @@ export async function startTestNode(name: string): Promise<TestNode> {
   await emptyButForImage();
   rmSync(dataDir, { recursive: true, force: true });
   mkdirSync(dataDir, { recursive: true, mode: 0o711 });
-  const file = fileSchema.parse({
-    data_dir: dataDir,
-    run_dir: join(dataDir, "run"),
-    prefix: runtime.prefix,
-    containerd: { address: runtime.address, namespace: nodeNamespace, state_dir: runtime.state },
-  });
+  const runDir = join(dataDir, "run");
   const log = createLogger({ level: "warn" });
-  const start = (failpoints = "") => {
+  const start = (failpoints = "", sharing: "on" | "off" = "on") => {
+    const file = fileSchema.parse({
+      data_dir: dataDir,
+      run_dir: runDir,
+      prefix: runtime.prefix,
+      containerd: { address: runtime.address, namespace: nodeNamespace, state_dir: runtime.state },
+      memory: { sharing },
+    });
     const config = resolveConfig(file, { failpoints });
     const release = { guestBinary, memorydBinary, version: "test" };
     return startNode({ config, ...release, log }, AbortSignal.timeout(60_000));
@@ -52,10 +59,11 @@ export async function startTestNode(name: string): Promise<TestNode> {
       return started.node;
     },
     dataDir,
-    async restart(between, failpoints) {
+    memorydSocket: join(runDir, "memoryd.sock"),
+    async restart(between, failpoints, sharing) {
       await started[Symbol.asyncDispose]();
       await between?.();
-      started = await start(failpoints);
+      started = await start(failpoints, sharing);
     },
     async [Symbol.asyncDispose]() {
       await started[Symbol.asyncDispose]();
