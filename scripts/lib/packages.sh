@@ -8,8 +8,9 @@ base_packages=(
   g++ gcc libc6-dev make musl-tools python3
   mmdebstrap umoci
 )
-# Only for the tests: sanitizers and the fuzzer, a loop-mounted file system, an allocator, the linters of scripts and of units.
-test_packages=(clang e2fsprogs libclang-rt-dev libjemalloc2 shellcheck systemd)
+# Only for the tests: sanitizers and the fuzzer, a loop-mounted file system, an allocator, a compiler for another runtime,
+# the linters of scripts and of units.
+test_packages=(clang e2fsprogs golang-go libclang-rt-dev libjemalloc2 shellcheck systemd)
 
 # missing_packages PACKAGE...: prints those that are not installed.
 missing_packages() {

@@ -11,7 +11,7 @@ export interface TestRuntime {
   /** Directory for files of the tests. */
   readonly root: string;
   readonly prefix: string;
-  /** OCI archive with python3, node, bash, coreutils, procps and nc. */
+  /** OCI archive with python3, node, bash, coreutils, procps, nc, jemalloc and mimalloc. */
   readonly image: string;
 }
 
