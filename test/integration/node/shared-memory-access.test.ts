@@ -142,6 +142,29 @@ describe("where memory is not shared", () => {
     await holder.expectExact((await restore(checkpoint.id)).id, modelOf());
   });
 
+  it("clones that share it go on, and are neither forked nor resumed until it is", async () => {
+    const [clone, paused] = (await box.fork(await startHolding(), { count: 2 })).map(({ id }) => id);
+    if (clone === undefined || paused === undefined) throw new Error("there are no clones");
+    await box.node.sandboxes.pause(paused, soon());
+    await box.test.restart(undefined, undefined, "off");
+    const model = modelOf();
+    await holder.drop(clone, model, 4096, 4096);
+    const before = await box.holdings();
+    const refusal = {
+      code: "failed_precondition",
+      message: expect.stringMatching(/shares its memory with others.*memory\.sharing/),
+    };
+    await expect(box.fork(clone)).rejects.toMatchObject(refusal);
+    await expect(box.node.sandboxes.resume(paused, soon())).rejects.toMatchObject(refusal);
+    await box.expectNoLeak(before);
+    expect((await box.node.sandboxes.get(paused)).state.status).toBe("paused");
+    await holder.drop(clone, model, 1 << 20, 1 << 20);
+    await box.test.restart();
+    await box.node.sandboxes.resume(paused, soon());
+    await holder.expectExact(paused, modelOf());
+    await holder.expectExact(await forkOne(clone), model);
+  });
+
   it("checkpoints have all of their memory in their images", async () => {
     await box.test.restart(undefined, undefined, "off");
     const id = await startHolding();

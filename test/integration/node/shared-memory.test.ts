@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import type { Sandbox } from "../../../src/sandbox/sandbox.js";
 import { openBox, soon } from "../../support/box.js";
+import { memorydAt } from "../../support/memoryd.js";
 import {
   heldBytes,
   type MemoryFile,
@@ -170,11 +171,16 @@ describe("a clone", () => {
 });
 
 describe("a process that is small", () => {
-  it("keeps its memory in the images", async () => {
+  it("keeps its memory in the images, and needs no memoryd", async () => {
     const { id } = await box.create();
     await box.start(id, ["sleep", "1000"]);
-    const [clone] = await box.fork(id);
-    expect(memoryOfSandbox(box, clone?.id ?? "")).toEqual([]);
-    expect((await box.node.checkpoints.create(id, {}, soon())).inheritedBytes).toBe(0);
+    process.kill(memorydAt(box.test.memorydSocket), "SIGKILL");
+    const clone = await forkOne(id);
+    expect(memoryOfSandbox(box, clone)).toEqual([]);
+    const checkpoint = await box.node.checkpoints.create(clone, {}, soon());
+    expect(checkpoint.inheritedBytes).toBe(0);
+    const restored = await restore(checkpoint.id);
+    expect(await box.sh(restored.id, "pgrep -x sleep")).toMatch(/^\d+$/);
+    expect(() => memorydAt(box.test.memorydSocket)).toThrow("nobody listens");
   });
 });
