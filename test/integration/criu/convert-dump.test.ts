@@ -36,7 +36,7 @@ describe("a converted dump", () => {
       expect(movedPages).toBeGreaterThan(2500);
       expect(keptPages).toBeLessThan(500);
       const { size, mode, blocks } = await stat(join(memory, file?.name ?? ""));
-      expect({ size, mode }).toEqual({ size: file?.bytes, mode: 0o100400 });
+      expect({ size, mode }).toEqual({ size: file?.bytes, mode: 0o100440 });
       expect(blocks * 512).toBeLessThan(size);
     }
     await restore(images, parent);
