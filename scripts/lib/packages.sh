@@ -8,9 +8,11 @@ base_packages=(
   g++ gcc libc6-dev make musl-tools python3
   mmdebstrap umoci
 )
-# Only for the tests: sanitizers and the fuzzer, a loop-mounted file system, an allocator, a compiler for another runtime,
-# the linters of scripts and of units.
-test_packages=(clang e2fsprogs golang-go libclang-rt-dev libjemalloc2 shellcheck systemd)
+# Only for the tests: sanitizers and the fuzzer, a loop-mounted file system, an allocator, a compiler for another
+# runtime, what crit is written with, the linters of scripts and of units.
+test_packages=(
+  clang e2fsprogs golang-go libclang-rt-dev libjemalloc2 python3-protobuf shellcheck systemd
+)
 
 # missing_packages PACKAGE...: prints those that are not installed.
 missing_packages() {

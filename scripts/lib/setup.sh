@@ -18,6 +18,12 @@ setup() {
   step 'agent and command line' build_typescript
 }
 
+# setup_crit PREFIX: CRIU's own decoder, which tests compare ours with. Where it cannot be had, they are skipped.
+setup_crit() {
+  # A program of its own, whose errexit a condition does not turn off.
+  step 'crit' "$scripts/install-crit" --prefix "$1" || say 'warning: without crit, the tests that need it are skipped'
+}
+
 check_node() {
   local major
   major=$(node -p 'process.versions.node.split(".")[0]' 2>/dev/null) || major=0
