@@ -1,9 +1,8 @@
-import { readdir, readFile, readlink } from "node:fs/promises";
-import { join } from "node:path";
-import { execa } from "execa";
+import { readdir, readFile } from "node:fs/promises";
 import { beforeAll, expect, it } from "vitest";
 import { convertDump } from "../../../src/criu/image/convert-dump.js";
 import { guardProcesses } from "../../../src/criu/image/guard.js";
+import { listen, listenersOf } from "./listener.js";
 import { buildProgram } from "./memory.js";
 import { openSubjects, soon } from "./subjects.js";
 
@@ -19,26 +18,6 @@ async function filtersOf(pid: number): Promise<string[]> {
   const tids = await readdir(`/proc/${pid}/task`);
   const texts = await Promise.all(tids.map((tid) => readFile(`/proc/${pid}/task/${tid}/status`, "utf8")));
   return texts.map((text) => [...text.matchAll(/^Seccomp\w*:\s*(\d+)$/gm)].map(([, n]) => n).join(" "));
-}
-
-async function listenersOf(pid: number): Promise<number> {
-  const names = await readdir(`/proc/${pid}/fd`);
-  const targets = await Promise.all(names.map((name) => readlink(join(`/proc/${pid}/fd`, name))));
-  return targets.filter((target) => target === "anon_inode:seccomp notify").length;
-}
-
-/** Answers for a process until it ends; `calls` then has the numbers of the calls. */
-async function listen(pid: number) {
-  const running = execa(listener, [String(pid)], { reject: false, buffer: false });
-  const lines = running.iterable();
-  const first = await lines.next();
-  expect(first.value).toBe("listening");
-  const calls = async () => {
-    const all: number[] = [];
-    for await (const line of lines) all.push(Number(line));
-    return new Set(all);
-  };
-  return { calls: calls() };
 }
 
 const madvise = 28;
@@ -58,7 +37,7 @@ it("a guarded process hands over what would show the file, in all of its threads
     expect(await filtersOf(pid)).toEqual(["2 1", "2 1", "2 1"]);
     expect(await listenersOf(pid)).toBe(1);
   }
-  const heard = [await listen(parent), await listen(child)];
+  const heard = [await listen(listener, parent), await listen(listener, child)];
   await useBoth(subject);
   expect(await Promise.all(heard.map(({ calls }) => calls))).toEqual([
     new Set([madvise, mremap]),

@@ -98,6 +98,13 @@ static void fork_again(void)
 		wait_to_go();
 }
 
+/* A listener, which somebody else has by then. */
+static void close_others(void)
+{
+	for (int fd = 3; fd < 16; fd++)
+		close(fd);
+}
+
 static void *thread(void *argument)
 {
 	unsigned char local[32 * PAGE];
@@ -206,6 +213,7 @@ int main(int argc, char **argv)
 	sigemptyset(&go);
 	sigaddset(&go, SIGUSR1);
 	sigaddset(&go, SIGUSR2);
+	sigaddset(&go, SIGHUP);
 	sigprocmask(SIG_BLOCK, &go, NULL);
 	prepare();
 	child = fork();
@@ -215,8 +223,8 @@ int main(int argc, char **argv)
 		if (pthread_create(&threads[i], NULL, thread, (void *)(100 + i)) != 0)
 			abort();
 	report(child == 0 ? "child-ready" : "parent-ready");
-	while (wait_to_go() == SIGUSR2)
-		fork_again();
+	for (int number; (number = wait_to_go()) != SIGUSR1;)
+		number == SIGHUP ? close_others() : fork_again();
 	use(child == 0);
 	if (argc > 2)
 		use_guarded();

@@ -51,6 +51,18 @@ export function openSubjects() {
       return { parent, child, result, memory };
     },
 
+    /** A process that has something open of every kind, with a child. */
+    async startKinds(test: string): Promise<number> {
+      const result = join(dir, `${test}.result`);
+      const words = [join(import.meta.dirname, "kinds.py"), result];
+      const options = { detached: true, stdio: "ignore", reject: false, env: quietEnv } as const;
+      // Debian's own, which is there wherever the tests run.
+      const pid = execa("/usr/bin/python3", words, options).pid ?? 0;
+      started.add(pid);
+      await reports(result, ["ready"], soon());
+      return pid;
+    },
+
     /** Ends them as well. */
     async dump(parent: number, name: string): Promise<string> {
       const images = join(dir, `${name}.images`);
