@@ -101,6 +101,7 @@ export function statsToProto(stats: Stats) {
     cpuUsageNs: stats.cpuUsageNs,
     memoryUsageBytes: BigInt(stats.memoryUsageBytes),
     memoryRssBytes: BigInt(stats.memoryRssBytes),
+    sharedMemoryMaxBytes: BigInt(stats.sharedMemoryMaxBytes),
     memoryLimitBytes: BigInt(stats.memoryLimitBytes ?? 0),
     pids: stats.pids,
     pidsLimit: stats.pidsLimit ?? 0,

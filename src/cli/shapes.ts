@@ -135,6 +135,7 @@ const stats = z.strictObject({
   cpuPercent: z.number().optional(),
   memoryUsageBytes: count,
   memoryRssBytes: count,
+  sharedMemoryMaxBytes: count,
   memoryLimitBytes: count.optional(),
   pids: count,
   pidsLimit: count.optional(),

@@ -192,6 +192,7 @@ export function statsView(sandbox: string, now: StatsResponse, before?: StatsRes
     ...given({ cpuPercent: before === undefined ? undefined : cpuPercent(before, now) }),
     memoryUsageBytes: Number(now.memoryUsageBytes),
     memoryRssBytes: Number(now.memoryRssBytes),
+    sharedMemoryMaxBytes: Number(now.sharedMemoryMaxBytes),
     ...given({ memoryLimitBytes: Number(now.memoryLimitBytes) || undefined }),
     pids: now.pids,
     ...given({ pidsLimit: now.pidsLimit || undefined }),

@@ -133,6 +133,8 @@ export interface Stats {
   readonly cpuUsageNs: bigint;
   readonly memoryUsageBytes: number;
   readonly memoryRssBytes: number;
+  /** Of the memory files that it was restored from; how much of them is read or changed, the kernel does not say cheaply. */
+  readonly sharedMemoryMaxBytes: number;
   readonly memoryLimitBytes?: number;
   readonly pids: number;
   readonly pidsLimit?: number;

@@ -68,6 +68,14 @@ export async function shareMemory(
   };
 }
 
+/** Of the files that a sandbox maps: what it shares with others at most, however much of it is read or changed. */
+export async function sharedBytesMax(
+  { paths }: Pick<MemoryDeps, "paths">,
+  sandbox: SandboxId,
+): Promise<number> {
+  return (await present(bytesIn(paths.memoryDir(sandbox)))) ?? 0;
+}
+
 const blockBytes = 512;
 
 /** Of pages and memory files, which have holes. */

@@ -16,26 +16,31 @@ import {
   type Resource,
 } from "./cgroup.js";
 import type { Stats } from "./node.js";
+import type { Paths } from "./paths.js";
 import { findLive, type LiveSandbox, type SandboxFinder } from "./running.js";
+import { sharedBytesMax } from "./shared-memory.js";
 
 export interface StatsDeps extends SandboxFinder {
   readonly containerd: { readonly snapshots: Pick<Containerd["snapshots"], "usage"> };
   readonly now: Clock;
+  readonly paths: Paths;
 }
 
 /** `failed_precondition` unless it runs, `unavailable` when its processes have just ended. */
 export async function readStats(deps: StatsDeps, ref: string, signal: AbortSignal): Promise<Stats> {
   const sandbox = findLive(deps, ref, "read the usage of");
-  const [usage, layer] = await Promise.all([
+  const [usage, layer, sharedMemoryMaxBytes] = await Promise.all([
     readUsage(sandbox.state.pid).catch((cause: unknown) => {
       throw hasEnded(sandbox, cause);
     }),
     deps.containerd.snapshots.usage(sandbox.snapshotKey, signal),
+    // What of it is resident would be in smaps_rollup, which takes 8 ms and more for each GiB of a process.
+    sharedBytesMax(deps, sandbox.id),
   ]);
   // The pid was the sandbox's when it was read only if it still is.
   const identity = await readProcessIdentity(sandbox.state.pid);
   if (identity?.start !== sandbox.state.pidStart) throw hasEnded(sandbox);
-  return { readAt: deps.now(), layerBytes: layer.sizeBytes, ...usage };
+  return { readAt: deps.now(), layerBytes: layer.sizeBytes, sharedMemoryMaxBytes, ...usage };
 }
 
 function hasEnded({ id }: LiveSandbox, cause?: unknown): unknown {
@@ -45,7 +50,7 @@ function hasEnded({ id }: LiveSandbox, cause?: unknown): unknown {
   });
 }
 
-type GroupStats = Omit<Stats, "readAt" | "layerBytes" | "guestRssBytes">;
+type GroupStats = Omit<Stats, "readAt" | "layerBytes" | "guestRssBytes" | "sharedMemoryMaxBytes">;
 
 /** Reads the control groups that process `pid` of this machine is in, and its own memory. */
 export async function readUsage(pid: number): Promise<GroupStats & Pick<Stats, "guestRssBytes">> {

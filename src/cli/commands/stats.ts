@@ -86,7 +86,18 @@ async function show(
   }
   // A terminal is redrawn from its top.
   if (isFollowed && io.stdout.isTTY === true) io.stdout.write("\x1b[H\x1b[2J");
-  const head = ["SANDBOX", "CPU", "MEMORY", "LIMIT", "PIDS", "LAYER", "GUEST", "OOM KILLS"];
+  const head = [
+    "SANDBOX",
+    "CPU",
+    "MEMORY",
+    "OWN",
+    "SHARED UP TO",
+    "LIMIT",
+    "PIDS",
+    "LAYER",
+    "GUEST",
+    "OOM KILLS",
+  ];
   await out.document("stats", views, (them) => out.table(head, them.map(row)));
 }
 
@@ -95,6 +106,8 @@ function row(view: Shape<"stats">): string[] {
     view.sandbox,
     view.cpuPercent === undefined ? "-" : `${view.cpuPercent.toFixed(1)} %`,
     formatBytes(view.memoryUsageBytes),
+    formatBytes(view.memoryRssBytes),
+    formatBytes(view.sharedMemoryMaxBytes),
     view.memoryLimitBytes === undefined ? "-" : formatBytes(view.memoryLimitBytes),
     view.pidsLimit === undefined ? String(view.pids) : `${view.pids} of ${view.pidsLimit}`,
     formatBytes(view.layerBytes),
