@@ -16,6 +16,8 @@ export interface SlotPool {
   take(checkpoint: string): Sandbox | undefined;
   /** Ends a slot, whoever has it. What fails is left for the agent's next start. */
   end(id: string): Promise<void>;
+  /** Ends one that is ready still: in the meantime a create may have taken it. */
+  endReady(id: string): Promise<void>;
   /** Those that are ready, as they are now: measured, and without those that have died. */
   review(): Promise<readonly PlannedSlot[]>;
   /** The same, as they were when last looked at. */
@@ -60,6 +62,9 @@ export function openSlotPool(deps: Deps): SlotPool {
   return {
     make,
     end,
+    endReady: async (id) => {
+      if (ready.has(id)) await end(id);
+    },
     take(checkpoint) {
       for (const slot of ready.values()) {
         if (slot.checkpoint !== checkpoint) continue;

@@ -51,7 +51,7 @@ export function openSlots(deps: Deps, { budgetBytes }: { readonly budgetBytes: n
         .map((template) => planned(deps, template, pool, troubles.isHeldBack(template.spec.name)));
       const plan = planSlots(templates, ready, budgetBytes);
       starved = plan.starved;
-      for (const id of plan.end) await pool.end(id);
+      for (const id of plan.end) await pool.endReady(id);
       if (plan.make === undefined) continue;
       await deps.restores.idle(closing.signal);
       await tryMake(plan.make);

@@ -118,6 +118,18 @@ describe("slots", () => {
     await box.node.templates.delete("t", soon());
   });
 
+  it("that are claimed while they are to be ended belong to who claimed them", async () => {
+    await keep(4);
+    await box.node.templates.setSlots("base", { min: 0, max: 0 });
+    await becomes("the first is being ended", async () => (await slotsOf()).ready < 4);
+    const made = await Promise.all([create(), create()]);
+    expect(made.some(({ isWarm }) => isWarm)).toBe(true);
+    await becomes("none is left", async () => (await slotsOf()).ready === 0);
+    // Those that end, end one after another: a new one is made after the last of them.
+    await keep(1);
+    for (const { id } of made) expect(await box.sh(id, "hostname")).toBe(id);
+  });
+
   it("are ended by the next start of the agent, which makes others", async () => {
     await keep(2);
     const { id } = await create();
