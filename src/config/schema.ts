@@ -63,7 +63,9 @@ export const fileSchema = z.strictObject({
         .min(0)
         .max(1_000_000_000)
         .optional()
-        .describe("Memory that warm slots may take, in MiB. Default: a quarter of the machine's."),
+        .describe(
+          "Memory that warm slots may take, in MiB, without what they share. Default: a quarter of the machine's.",
+        ),
     })
     .prefault({}),
   memory: z

@@ -76,6 +76,11 @@ export async function sharedBytesMax(
   return (await present(bytesIn(paths.memoryDir(sandbox)))) ?? 0;
 }
 
+/** Pages of a whole checkpoint that a restore reads, so that each sandbox has its own; 0 when it has gone. */
+export async function readBytesOf({ paths }: Pick<MemoryDeps, "paths">, checkpoint: string): Promise<number> {
+  return (await present(bytesIn(join(paths.checkpoint(checkpoint), checkpointFiles.images)))) ?? 0;
+}
+
 const blockBytes = 512;
 
 /** Of pages and memory files, which have holes. */

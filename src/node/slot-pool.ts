@@ -5,8 +5,8 @@ import type { Sandbox, SandboxId } from "../sandbox/sandbox.js";
 import { makeSandbox, planTemplate } from "./create.js";
 import type { Deps } from "./deps.js";
 import { journaled } from "./record.js";
+import { likelySlotBytes, slotBytes } from "./slot-memory.js";
 import type { PlannedSlot } from "./slot-plan.js";
-import { readUsage } from "./stats.js";
 import { finishDelete } from "./stop.js";
 
 export interface SlotPool {
@@ -22,8 +22,8 @@ export interface SlotPool {
   review(): Promise<readonly PlannedSlot[]>;
   /** The same, as they were when last looked at. */
   ready(): readonly PlannedSlot[];
-  /** What the last one that was restored from the checkpoint took. */
-  sizeOf(checkpoint: string): number | undefined;
+  /** What one more is likely to take: as much as the last one that was restored from the checkpoint. */
+  estimate(checkpoint: string): Promise<number>;
 }
 
 export function openSlotPool(deps: Deps): SlotPool {
@@ -85,7 +85,7 @@ export function openSlotPool(deps: Deps): SlotPool {
       return [...ready.values()];
     },
     ready: () => [...ready.values()],
-    sizeOf: (checkpoint) => sizes.get(checkpoint),
+    estimate: async (checkpoint) => sizes.get(checkpoint) ?? likelySlotBytes(deps, checkpoint),
   };
 }
 
@@ -93,8 +93,5 @@ export function openSlotPool(deps: Deps): SlotPool {
 async function memoryOf({ store }: Pick<Deps, "store">, id: string): Promise<number | undefined> {
   const state = store.sandboxes.peek(id)?.state;
   if (state?.status !== "running") return undefined;
-  return readUsage(state.pid).then(
-    ({ memoryUsageBytes }) => memoryUsageBytes,
-    () => undefined,
-  );
+  return slotBytes(state.pid).catch(() => undefined);
 }

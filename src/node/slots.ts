@@ -18,8 +18,6 @@ export interface Slots extends Pick<SlotPool, "take" | "end">, AsyncDisposable {
 
 /** How often slots are looked at without a reason, for those that have died or grown. */
 const lookMs = 10_000;
-/** What a slot takes beside the memory that is read in: page tables, its guest, the kernel's part. */
-const overheadBytes = 4 * 1024 * 1024;
 
 export function openSlots(deps: Deps, { budgetBytes }: { readonly budgetBytes: number }): Slots {
   const pool = openSlotPool(deps);
@@ -45,10 +43,12 @@ export function openSlots(deps: Deps, { budgetBytes }: { readonly budgetBytes: n
   async function work(): Promise<void> {
     while (isAsked && !closing.signal.aborted) {
       isAsked = false;
+      const templates = await Promise.all(
+        deps.store.templates
+          .list()
+          .map((template) => planned(deps, template, pool, troubles.isHeldBack(template.spec.name))),
+      );
       const ready = await pool.review();
-      const templates = deps.store.templates
-        .list()
-        .map((template) => planned(deps, template, pool, troubles.isHeldBack(template.spec.name)));
       const plan = planSlots(templates, ready, budgetBytes);
       starved = plan.starved;
       for (const id of plan.end) await pool.endReady(id);
@@ -92,14 +92,14 @@ export function openSlots(deps: Deps, { budgetBytes }: { readonly budgetBytes: n
   };
 }
 
-function planned(
+async function planned(
   { store }: Pick<Deps, "store">,
   { spec: { name }, state, slots: target }: Template,
-  { sizeOf }: Pick<SlotPool, "sizeOf">,
+  { estimate }: Pick<SlotPool, "estimate">,
   isHeldBack: boolean,
-): PlannedTemplate {
+): Promise<PlannedTemplate> {
   const golden = state.status === "ready" ? store.checkpoints.peek(state.checkpoint) : undefined;
-  const estimateBytes = sizeOf(golden?.id ?? "") ?? (golden?.memoryBytes ?? 0) + overheadBytes;
+  const estimateBytes = golden === undefined ? 0 : await estimate(golden.id);
   return { name, checkpoint: golden?.id, target, estimateBytes, isHeldBack };
 }
 

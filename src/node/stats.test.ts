@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { parseRssBytes, readGroups } from "./stats.js";
+import { parseRssBytes, readGroups, readHeld } from "./stats.js";
 
 let path: string;
 beforeEach(() => {
@@ -45,6 +45,16 @@ describe("usage", () => {
       cpuUsageNs: 1_500_000n,
       ...{ memoryUsageBytes: 5000, memoryRssBytes: 4096, memoryLimitBytes: 1_048_576, oomKills: 1, pids: 7 },
     });
+  });
+
+  it.each([
+    [1, "memory.usage_in_bytes", "total_rss 4096\ntotal_cache 3000\ntotal_shmem 1000\n", 9000 - 2000],
+    [2, "memory.current", "anon 4096\nfile 3000\nshmem 1000\n", 9000 - 2000],
+    // The numbers are not of one instant.
+    [2, "memory.current", "anon 8500\nfile 3000\n", 8500],
+  ] as const)("of its own is without page cache of files, version %d", async (version, usage, stat, held) => {
+    files({ [usage]: "9000\n", "memory.stat": stat });
+    expect(await readHeld({ version, path })).toBe(held);
   });
 
   it("of a process comes from its status", () => {

@@ -65,6 +65,29 @@ export async function readUsage(pid: number): Promise<GroupStats & Pick<Stats, "
   return { ...groups, guestRssBytes: parseRssBytes(status) };
 }
 
+/**
+ * What ends with the sandbox of process `pid`: all that its group is charged, the kernel's memory too, but no page
+ * cache of files. That goes when it must, and memory files' is of all that map them, whoever has read them first.
+ */
+export async function readHeldBytes(pid: number): Promise<number> {
+  const [mountinfo, membership] = await Promise.all([
+    readFile("/proc/self/mountinfo", "utf8"),
+    readFile(`/proc/${pid}/cgroup`, "utf8"),
+  ]);
+  return readHeld(cgroupDirectory("memory", parseCgroupMounts(mountinfo), parseMembership(membership)));
+}
+
+/** Of one group, as readHeldBytes. */
+export async function readHeld(directory: CgroupDirectory): Promise<number> {
+  const files = memoryFiles[directory.version];
+  const [usage, statText] = await Promise.all([read(directory, files.usage), read(directory, "memory.stat")]);
+  const stat = parseKeyed(statText);
+  const of = (name: string) => Number(stat.get(name) ?? 0n);
+  // Memory of a tmpfs counts as page cache there, but has no file to come back from.
+  const reclaimable = of(files.cache) - of(files.shmem);
+  return Math.max(Number(parseNumber(usage)) - reclaimable, of(files.rss));
+}
+
 /** Reads one group, or in version 1 one for each resource. */
 export async function readGroups(directoryOf: (resource: Resource) => CgroupDirectory): Promise<GroupStats> {
   const [cpuUsageNs, memory, tasks] = await Promise.all([
@@ -95,8 +118,17 @@ const memoryFiles = {
     limit: "memory.limit_in_bytes",
     events: "memory.oom_control",
     rss: "total_rss",
+    cache: "total_cache",
+    shmem: "total_shmem",
   },
-  2: { usage: "memory.current", limit: "memory.max", events: "memory.events", rss: "anon" },
+  2: {
+    usage: "memory.current",
+    limit: "memory.max",
+    events: "memory.events",
+    rss: "anon",
+    cache: "file",
+    shmem: "shmem",
+  },
 } as const;
 
 async function readMemory(directory: CgroupDirectory): Promise<MemoryStats> {

@@ -47,11 +47,11 @@ export async function* noInput(): AsyncGenerator<ExecInput> {}
  * Opens the node before the file's tests. After each test all that it made is removed, and nothing of it may be
  * left anywhere. `name` is a short word that no other file uses.
  */
-export function openBox(name: string): Box {
+export function openBox(name: string, sections?: Parameters<typeof startTestNode>[1]): Box {
   let test: TestNode;
   let before: Holdings;
   beforeAll(async () => {
-    test = await startTestNode(name);
+    test = await startTestNode(name, sections);
     await box.buildTemplate({ name: "base" });
     before = await box.holdings();
   });

@@ -2,6 +2,7 @@
 import { mkdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { z } from "zod";
 import { fileSchema, resolveConfig } from "../../src/config/schema.js";
 import { openArchive } from "../../src/containerd/import.js";
 import { createLogger } from "../../src/lib/log.js";
@@ -33,7 +34,10 @@ const memorydBinary = builtFile("memoryd/build/memoryd");
  * `name` is a short word that no other test file uses. What earlier files left is removed first; the image `test`
  * is there.
  */
-export async function startTestNode(name: string): Promise<TestNode> {
+export async function startTestNode(
+  name: string,
+  sections: Pick<z.input<typeof fileSchema>, "slots"> = {},
+): Promise<TestNode> {
   const runtime = testRuntime();
   const dataDir = join(runtime.root, `node-${name}`);
   await emptyButForImage();
@@ -45,6 +49,7 @@ export async function startTestNode(name: string): Promise<TestNode> {
     const file = fileSchema.parse({
       data_dir: dataDir,
       run_dir: runDir,
+      ...sections,
       prefix: runtime.prefix,
       containerd: { address: runtime.address, namespace: nodeNamespace, state_dir: runtime.state },
       memory: { sharing },

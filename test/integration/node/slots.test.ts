@@ -118,6 +118,23 @@ describe("slots", () => {
     await box.node.templates.delete("t", soon());
   });
 
+  it("count with what they do not share", async () => {
+    const hold =
+      "import os, time; b = os.urandom(64 << 20); open('/tmp/ok', 'w').write('1'); time.sleep(9999)";
+    await box.buildTemplate({
+      name: "large",
+      startCommand: `exec python3 -c "${hold}"`,
+      readyCommand: "test -s /tmp/ok",
+    });
+    await keep(2, 2, "large");
+    const { memoryBytes, ready } = await slotsOf("large");
+    expect(ready).toBe(2);
+    // Of 64 MiB each: more than the agent adds for what is charged to no group, and no more than their own few pages.
+    expect(memoryBytes).toBeGreaterThan(2 * 1.2 * 2 ** 20);
+    expect(memoryBytes).toBeLessThan(2 * 6 * 2 ** 20);
+    await keep(0, 0, "large");
+  });
+
   it("that are claimed while they are to be ended belong to who claimed them", async () => {
     await keep(4);
     await box.node.templates.setSlots("base", { min: 0, max: 0 });
