@@ -90,15 +90,14 @@ export const guestMountPoint = "/.ramet";
 const path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 // Each mount costs an RCU grace period at every restore. What only host root may open or write (sysrq,
-// kcore's like, most of /proc/sys) is out of reach of a mapped root; these are what would still be readable.
+// kcore's like, most of /proc/sys) is out of reach of a mapped root; these are what would still be readable. Which
+// hardware there is (/proc/acpi, /proc/scsi) is in /sys as well, and a masked directory is a tmpfs, which CRIU has tar
+// pack and unpack.
 const maskedPaths = [
-  "/proc/acpi",
-  "/proc/asound",
   "/proc/kcore",
   "/proc/keys",
   "/proc/latency_stats",
   "/proc/sched_debug",
-  "/proc/scsi",
   "/proc/timer_list",
 ];
 const readonlyPaths = ["/proc/sys"];
