@@ -4,7 +4,7 @@
  */
 import { existsSync } from "node:fs";
 import { chmod, chown, link, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { mapLimited } from "../src/lib/limit.js";
 import { waitUntil } from "../src/lib/signal.js";
 import type { OciSpec } from "../src/sandbox/oci-spec.js";
@@ -93,7 +93,7 @@ export async function openFloor(options: FloorOptions): Promise<Contestant & Asy
   }
 
   await restore(source, goldenImages);
-  await takeListeners(options.memorydSocket, cgroupOf("source"));
+  await takeListeners(options.memorydSocket, cgroupOf(options, "source"));
   return {
     name: "floor",
     steps: {
@@ -117,7 +117,7 @@ export async function openFloor(options: FloorOptions): Promise<Contestant & Asy
         await time("pause", () => dump());
         await removeSocket(source);
         await time("resume", () => restore(source, images));
-        await takeListeners(options.memorydSocket, cgroupOf("source"));
+        await takeListeners(options.memorydSocket, cgroupOf(options, "source"));
       },
     },
     async [Symbol.asyncDispose]() {
@@ -131,7 +131,9 @@ export async function openFloor(options: FloorOptions): Promise<Contestant & Asy
 /** Each has a mount of its own: while it restores, runc mounts more into it, which others must not see. */
 const rootOf = ({ directory }: Bundle) => join(directory, "rootfs");
 
-const cgroupOf = (id: string) => `/ramet/bench-${id}`;
+/** Of this instance: another benchmark may run beside it. scripts/bench ends what is left in them. */
+const cgroupOf = ({ directory }: FloorOptions, id: string) =>
+  `/ramet/floor-${basename(dirname(directory))}-${id}`;
 
 async function linkMemory(golden: string, guestDir: string): Promise<void> {
   const from = join(golden, "memory");
@@ -140,11 +142,8 @@ async function linkMemory(golden: string, guestDir: string): Promise<void> {
   for (const name of await readdir(from)) await link(join(from, name), join(guestDir, "memory", name));
 }
 
-async function prepareBundle(
-  { directory, donorBundle, golden }: FloorOptions,
-  spec: OciSpec,
-  id: string,
-): Promise<Bundle> {
+async function prepareBundle(options: FloorOptions, spec: OciSpec, id: string): Promise<Bundle> {
+  const { directory, donorBundle, golden } = options;
   const place = join(directory, id);
   const bundle: Bundle = {
     id,
@@ -168,7 +167,7 @@ async function prepareBundle(
     ...spec,
     root: { ...spec.root, path: rootOf(bundle) },
     mounts: spec.mounts.map((mount) => (mount === guest ? { ...mount, source: bundle.guestDir } : mount)),
-    linux: { ...spec.linux, cgroupsPath: cgroupOf(id) },
+    linux: { ...spec.linux, cgroupsPath: cgroupOf(options, id) },
   };
   await writeFile(join(bundle.directory, "config.json"), JSON.stringify(own));
   return bundle;
