@@ -72,8 +72,6 @@ end_processes() {
   done
 }
 
-pause_briefly() { read -rt 0.02 <> <(:) || true; }
-
 # enter COMMAND...: replaces the shell by a command inside the instance's mount namespace, with its PATH.
 enter() {
   export PATH="$prefix/bin:$PATH" RAMET_RUN=$run RAMET_ROOT=$root RAMET_PREFIX=$prefix

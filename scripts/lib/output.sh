@@ -41,6 +41,31 @@ step() {
   rm -f "$step_log"
 }
 
+# begin DIRECTORY COMMAND...: runs the command beside what follows, its log in an empty directory; `finish` waits for it.
+begin() {
+  local begin_directory=$1
+  shift
+  (
+    set +e
+    (set -e; "$@") >"$begin_directory/log" 2>&1
+    printf '%s\n' "$?" >"$begin_directory/code.new"
+    mv "$begin_directory/code.new" "$begin_directory/code"
+  ) 9>&- &
+  printf '%s\n' "$!" >"$begin_directory/pid"
+}
+
+# finish DIRECTORY: waits for what was begun, shows its log, and gives its exit code.
+finish() {
+  local finish_pid
+  finish_pid=$(cat "$1/pid")
+  while [ ! -e "$1/code" ] && kill -0 "$finish_pid" 2>/dev/null; do pause_briefly; done
+  cat "$1/log"
+  [ -e "$1/code" ] || return 1
+  return "$(cat "$1/code")"
+}
+
+pause_briefly() { read -rt 0.02 <> <(:) || true; }
+
 # tick NAME LOG: keeps a terminal's line alive while a step runs: the seconds, and the last line of its log.
 tick() {
   local tick_start=$EPOCHREALTIME

@@ -7,14 +7,18 @@ checkout=$(dirname "$scripts")
 
 # setup PREFIX PACKAGE...: brings everything up to date; a second call finds nothing to do.
 setup() {
-  local runtime_prefix=$1
+  local runtime_prefix=$1 npm
   shift
   step 'Debian packages' install_packages "$@"
   check_node
-  step 'npm packages' install_npm_packages
+  # It takes longest, and waits for the registry most of the time.
+  npm=$(mktemp -d)
+  begin "$npm" install_npm_packages
   "$scripts/install-runtime" --prefix "$runtime_prefix"
   step 'guest' build_guest
   step 'memoryd' build_memoryd
+  step 'npm packages' finish "$npm"
+  rm -r "$npm"
   step 'agent and command line' build_typescript
 }
 
