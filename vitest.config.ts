@@ -7,7 +7,14 @@ const real = { ...together, fileParallelism: false, testTimeout: 120_000, hookTi
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: "unit", include: ["src/**/*.test.ts"], ...together } },
+      {
+        test: {
+          name: "unit",
+          include: ["{src,bench}/**/*.test.ts"],
+          exclude: ["bench/build/**", "**/node_modules/**"],
+          ...together,
+        },
+      },
       { test: { name: "tidy", include: ["test/tidy/**/*.test.ts"] } },
       { test: { name: "integration", include: ["test/integration/**/*.test.ts"], ...real } },
       { test: { name: "e2e", include: ["test/e2e/**/*.test.ts"], ...real } },

@@ -23,6 +23,10 @@ export interface FloorOptions {
   readonly memorydSocket: string;
   /** Restores at once in a fork of 16: as many as the agent runs. */
   readonly parallel: number;
+  /** Names the control groups, where there are several floors. */
+  readonly prefix?: string;
+  /** Where dumps go, on what file system one likes; below `directory` otherwise. */
+  readonly images?: string;
 }
 
 interface Bundle {
@@ -69,15 +73,15 @@ const isAlive = (pid: number) => existsSync(`/proc/${pid}`);
 const removeSocket = ({ guestDir }: Bundle) => rm(join(guestDir, "guest.sock"), { force: true });
 
 export async function openFloor(options: FloorOptions): Promise<Contestant & AsyncDisposable> {
-  const { directory, golden } = options;
+  const { directory, golden, prefix = "" } = options;
   const goldenImages = join(golden, "images");
   const spec = JSON.parse(await readFile(join(options.donorBundle, "config.json"), "utf8")) as OciSpec;
   const makeBundle = (id: string) => prepareBundle(options, spec, id);
-  const source = await makeBundle("source");
-  const names = Array.from({ length: 16 }, (_, index) => `clone${index}`);
+  const source = await makeBundle(`${prefix}source`);
+  const names = Array.from({ length: 16 }, (_, index) => `${prefix}clone${index}`);
   const clones = await mapLimited(names, 4, makeBundle);
-  const other = await makeBundle("other");
-  const images = join(directory, "images");
+  const other = await makeBundle(`${prefix}other`);
+  const { images = join(directory, "images") } = options;
   const { start, restore, freeze, dump, thaw, remove } = verbsOf(options, source, images);
 
   async function fork({ time }: Recorder, count: 1 | 16): Promise<void> {
@@ -93,7 +97,7 @@ export async function openFloor(options: FloorOptions): Promise<Contestant & Asy
   }
 
   await restore(source, goldenImages);
-  await takeListeners(options.memorydSocket, cgroupOf(options, "source"));
+  await takeListeners(options.memorydSocket, cgroupOf(source.id));
   return {
     name: "floor",
     steps: {
@@ -117,13 +121,13 @@ export async function openFloor(options: FloorOptions): Promise<Contestant & Asy
         await time("pause", () => dump());
         await removeSocket(source);
         await time("resume", () => restore(source, images));
-        await takeListeners(options.memorydSocket, cgroupOf(options, "source"));
+        await takeListeners(options.memorydSocket, cgroupOf(source.id));
       },
     },
     async [Symbol.asyncDispose]() {
       await remove(source);
       for (const bundle of [source, other, ...clones]) await run("umount", [rootOf(bundle)]);
-      await rm(directory, { recursive: true, force: true });
+      for (const path of [directory, images]) await rm(path, { recursive: true, force: true });
     },
   };
 }

@@ -1,30 +1,13 @@
-/** Measures the agent beside podman and beside runc alone. scripts/bench sets the stage and calls this. */
-import { rm, writeFile } from "node:fs/promises";
-import { availableParallelism } from "node:os";
-import { join } from "node:path";
+/** Measures the agent beside others. scripts/bench sets the stage and calls this. */
 import { parseArgs } from "node:util";
-import { type Api, connectAgent } from "../src/cli/client.js";
-import { compete } from "./contest.js";
-import { openFloor } from "./floor.js";
-import { describeMachine } from "./machine.js";
-import { openOurs } from "./ours.js";
-import { loadImage, openPeer, type Podman, preparePodman } from "./podman.js";
-import { formatResult, type Report, type Result, resultOf } from "./report.js";
-import { type Workload, workloads } from "./workload.js";
-
-interface Stage {
-  readonly api: Api;
-  readonly run: string;
-  readonly root: string;
-  readonly runc: string;
-  readonly image: string;
-  readonly podman: Podman;
-  readonly podmanImage: string;
-  readonly rounds: number;
-}
+import { measureBasic } from "./basic.js";
+import { measureDensity } from "./density/density.js";
+import { measureScale } from "./scale/scale.js";
+import { openPodman, openStage } from "./stage.js";
 
 const { values } = parseArgs({
   options: {
+    suite: { type: "string", default: "basic" },
     run: { type: "string", default: "/run/ramet-bench" },
     root: { type: "string", default: "/var/lib/ramet-bench" },
     prefix: { type: "string", default: "/opt/ramet" },
@@ -32,67 +15,35 @@ const { values } = parseArgs({
     rounds: { type: "string", default: "10" },
     only: { type: "string" },
     json: { type: "string" },
+    out: { type: "string" },
+    "max-size": { type: "string", default: "4096" },
+    clones: { type: "string", default: "100" },
+    claims: { type: "string", default: "50" },
+    live: { type: "string", default: "1,10,100,300" },
+    idle: { type: "string", default: "20" },
   },
 });
 
-const say = (text: string) => process.stderr.write(`${text}\n`);
-
 async function main(): Promise<void> {
-  const { run, root, prefix, archive, only, json } = values;
-  const startedAt = new Date().toISOString();
-  const socketPath = join(run, "agent.sock");
-  using api = await connectAgent({ socketPath, timeoutMs: 300_000 }, AbortSignal.timeout(30_000));
-  const runc = join(prefix, "bin/runc");
-  // Outside of the run directory, so that it is on the tmpfs of the mount namespace that this runs in.
-  const runDirectory = `${run}-podman`;
-  const podman = await preparePodman({ directory: join(root, "podman"), runDirectory, runc });
-  const podmanImage = await loadImage(podman, archive);
-  const stage = {
-    ...{ api, run, root, runc, podman, podmanImage },
-    image: await importImage(api, archive),
-    rounds: Number(values.rounds),
-  };
-  const results: Result[] = [];
-  for (const workload of workloads.filter(({ key }) => only === undefined || key === only)) {
-    const result = await measure(stage, workload);
-    process.stdout.write(`${formatResult(result)}\n\n`);
-    results.push(result);
+  const { suite, archive, only, json, out } = values;
+  const rounds = Number(values.rounds);
+  const has = (name: string) => suite === name || suite === "all";
+  using stage = await openStage(values);
+  if (has("basic") || has("scale")) {
+    await using podman = await openPodman(stage, archive);
+    const both = { ...stage, ...podman };
+    if (has("basic")) await measureBasic(both, { rounds, only, json });
+    if (has("scale")) {
+      const [maxSizeMib, clones, claims] = [values["max-size"], values.clones, values.claims].map(Number);
+      await measureScale(both, {
+        ...{ rounds, out, maxSizeMib: maxSizeMib ?? 0, clones: clones ?? 0, claims: claims ?? 0 },
+      });
+    }
   }
-  const machine = await describeMachine(api, root);
-  const report: Report = { formatVersion: 1, startedAt, rounds: stage.rounds, machine, results };
-  if (json !== undefined) await writeFile(json, `${JSON.stringify(report, undefined, 2)}\n`);
-  process.stdout.write(
-    `${Object.entries(machine)
-      .map(([name, value]) => `${name} ${value}`)
-      .join(", ")}\n`,
-  );
-  await rm(runDirectory, { recursive: true, force: true }).catch(() => {});
-}
-
-async function importImage(api: Api, archive: string): Promise<string> {
-  let name = "";
-  for await (const { image } of api.images.import({ path: archive, name: "bench:latest" }))
-    name = image?.name ?? name;
-  return name;
-}
-
-async function measure(stage: Stage, workload: Workload): Promise<Result> {
-  const { api, run, root, runc, image, podman, podmanImage, rounds } = stage;
-  say(`${workload.name}: preparing`);
-  const parallel = 2 * availableParallelism();
-  await using ours = await openOurs({ api, image, workload });
-  await using peer = await openPeer({
-    ...{ podman, workload, parallel, image: podmanImage, directory: join(root, "podman") },
-  });
-  await using floor = await openFloor({
-    ...{ runc, parallel, directory: join(root, "floor") },
-    donorBundle: join(run, "containerd/io.containerd.runtime.v2.task/ramet", ours.donor),
-    golden: join(root, "checkpoints", ours.goldenCheckpoint),
-    memorydSocket: join(run, "memoryd.sock"),
-  });
-  const onRound = (round: number) =>
-    say(round === 0 ? "  warming up" : `  round ${round} of ${rounds}, ${workload.key}`);
-  return resultOf(workload, await compete([ours, peer, floor], { rounds, onRound }));
+  if (has("density")) {
+    const live = values.live.split(",").map(Number);
+    await measureDensity(stage, { live, idleSeconds: Number(values.idle), out });
+  }
 }
 
 await main();

@@ -21,19 +21,13 @@ const templateName = "bench";
 const user = "root";
 
 export async function openOurs({ api, image, workload }: OursOptions): Promise<Ours> {
-  const goldenCheckpoint = await buildTemplate(api, image, workload);
-  const source = await fromTemplate(api);
-  const donor = await fromTemplate(api);
+  const goldenCheckpoint = await buildTemplate(api, { name: templateName, image, workload });
+  const source = await fromTemplate(api, templateName);
+  const donor = await fromTemplate(api, templateName);
   const remove = async (sandbox: string) => void (await api.sandboxes.delete({ sandbox, force: true }));
 
   async function cold({ time }: Recorder): Promise<void> {
-    const id = await time("cold", async () => {
-      const created = await api.sandboxes.create({ source: { case: "image", value: image }, user });
-      const sandbox = idOf(created.sandbox);
-      await startProgram(api, sandbox, workload);
-      return sandbox;
-    });
-    await remove(id);
+    await remove(await time("cold", () => startCold(api, image, workload)));
   }
 
   async function checkpoint({ time, note }: Recorder): Promise<void> {
@@ -62,7 +56,7 @@ export async function openOurs({ api, image, workload }: OursOptions): Promise<O
     donor,
     steps: {
       cold,
-      template: async ({ time }) => remove(await time("template", () => fromTemplate(api))),
+      template: async ({ time }) => remove(await time("template", () => fromTemplate(api, templateName))),
       checkpoint,
       fork: (recorder) => fork(recorder, 1),
       fork16: (recorder) => fork(recorder, 16),
@@ -78,15 +72,22 @@ export async function openOurs({ api, image, workload }: OursOptions): Promise<O
   };
 }
 
-async function buildTemplate(api: Api, image: string, workload: Workload): Promise<string> {
+export interface TemplateOptions {
+  readonly name: string;
+  readonly image: string;
+  readonly workload: Workload;
+}
+
+/** The golden checkpoint. */
+export async function buildTemplate(api: Api, { name, image, workload }: TemplateOptions): Promise<string> {
   const quoted = programArgv(workload).map((word) => `'${word.replaceAll("'", "'\\''")}'`);
   const request = {
-    name: templateName,
+    name,
     image,
     user,
     startCommand: `exec ${quoted.join(" ")}`,
     readyCommand: `test -e ${readyFile}`,
-    readyTimeoutMs: 60_000,
+    readyTimeoutMs: 180_000,
     replace: true,
   };
   let golden = "";
@@ -95,9 +96,17 @@ async function buildTemplate(api: Api, image: string, workload: Workload): Promi
   return golden;
 }
 
-async function fromTemplate(api: Api): Promise<string> {
-  const { sandbox } = await api.sandboxes.create({ source: { case: "template", value: templateName } });
+export async function fromTemplate(api: Api, name: string): Promise<string> {
+  const { sandbox } = await api.sandboxes.create({ source: { case: "template", value: name } });
   return idOf(sandbox);
+}
+
+/** From the image, with the program started in it. */
+export async function startCold(api: Api, image: string, workload: Workload): Promise<string> {
+  const created = await api.sandboxes.create({ source: { case: "image", value: image }, user });
+  const sandbox = idOf(created.sandbox);
+  await startProgram(api, sandbox, workload);
+  return sandbox;
 }
 
 /** Ends once the process has been started, as `podman run -d` does. */
@@ -110,7 +119,7 @@ async function startProgram(api: Api, sandbox: string, workload: Workload): Prom
   throw new Error("the program did not start");
 }
 
-function idOf(sandbox: { readonly id: string } | undefined): string {
+export function idOf(sandbox: { readonly id: string } | undefined): string {
   if (sandbox === undefined) throw new Error("the answer has no sandbox");
   return sandbox.id;
 }

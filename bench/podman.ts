@@ -59,33 +59,37 @@ export interface PeerOptions {
   readonly workload: Workload;
   /** Restores at once in a fork of 16: as many as the agent runs. */
   readonly parallel: number;
+  /** Names the containers, where there are several peers. */
+  readonly prefix?: string;
 }
 
 // Without CAP_SYS_RESOURCE nobody raises a limit (podman's defaults are high) or reads another user's.
 const limits = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"];
 
-function verbsOf({ podman, image, workload }: PeerOptions) {
+function verbsOf({ podman, image, workload, prefix = "" }: PeerOptions) {
+  const source = `${prefix}source`;
   return {
     start: (name: string) =>
       podman(
         ...["run", "--detach", "--user", "root", "--network", "none", ...limits, "--name", name],
         ...[image, ...programArgv(workload)],
       ),
-    isReady: () => podman("exec", "source", "test", "-e", readyFile),
+    isReady: () => podman("exec", source, "test", "-e", readyFile),
     dump: (file: string, ...more: string[]) =>
-      podman("container", "checkpoint", "--leave-running", ...more, "--export", file, "source"),
+      podman("container", "checkpoint", "--leave-running", ...more, "--export", file, source),
     restore: (file: string, name: string) => podman("container", "restore", "--import", file, "--name", name),
-    pause: () => podman("container", "checkpoint", "source"),
-    resume: () => podman("container", "restore", "source"),
+    pause: () => podman("container", "checkpoint", source),
+    resume: () => podman("container", "restore", source),
     remove: (...names: string[]) => podman("rm", "--force", "--time", "0", ...names),
   };
 }
 
 export async function openPeer(options: PeerOptions): Promise<Contestant & AsyncDisposable> {
   const { start, isReady, dump, restore, pause, resume, remove } = verbsOf(options);
-  const golden = join(options.directory, "golden.tar");
-  const taken = join(options.directory, "taken.tar");
-  await start("source");
+  const { prefix = "" } = options;
+  const golden = join(options.directory, `${prefix}golden.tar`);
+  const taken = join(options.directory, `${prefix}taken.tar`);
+  await start(`${prefix}source`);
   await runUntil(isReady);
   await dump(golden);
 
@@ -97,7 +101,7 @@ export async function openPeer(options: PeerOptions): Promise<Contestant & Async
   }
 
   async function fork({ time }: Recorder, count: 1 | 16): Promise<void> {
-    const names = Array.from({ length: count }, (_, index) => `clone${index}`);
+    const names = Array.from({ length: count }, (_, index) => `${prefix}clone${index}`);
     await rm(taken, { force: true });
     await time(count === 1 ? "fork" : "fork16", async () => {
       await dump(taken);
@@ -111,12 +115,12 @@ export async function openPeer(options: PeerOptions): Promise<Contestant & Async
     name: "podman",
     steps: {
       async cold({ time }) {
-        await time("cold", () => start("cold"));
-        await remove("cold");
+        await time("cold", () => start(`${prefix}cold`));
+        await remove(`${prefix}cold`);
       },
       async template({ time }) {
-        await time("template", () => restore(golden, "restored"));
-        await remove("restored");
+        await time("template", () => restore(golden, `${prefix}restored`));
+        await remove(`${prefix}restored`);
       },
       checkpoint,
       fork: (recorder) => fork(recorder, 1),
@@ -127,7 +131,7 @@ export async function openPeer(options: PeerOptions): Promise<Contestant & Async
       },
     },
     async [Symbol.asyncDispose]() {
-      await remove("source");
+      await remove(`${prefix}source`);
       for (const file of [golden, taken]) await rm(file, { force: true });
     },
   };

@@ -1,10 +1,12 @@
 /** What runs in the sandboxes and containers: a Python process that holds random bytes and sleeps. */
 
 export interface Workload {
-  readonly key: "small" | "large";
+  readonly key: string;
   readonly name: string;
   /** Touched memory of random bytes, besides the interpreter's own. */
   readonly memoryBytes: number;
+  /** Python, where it does more than hold its memory. */
+  readonly program?: string;
 }
 
 export const workloads: readonly Workload[] = [
@@ -15,8 +17,8 @@ export const workloads: readonly Workload[] = [
 /** Appears, inside, once the memory is filled. */
 export const readyFile = "/tmp/ready";
 
-export function programArgv({ memoryBytes }: Workload): string[] {
-  return ["python3", "-c", programText(memoryBytes)];
+export function programArgv({ memoryBytes, program = programText(memoryBytes) }: Workload): string[] {
+  return ["python3", "-c", program];
 }
 
 // Random, so that neither compression nor a zero page makes anybody's work smaller.

@@ -1,0 +1,120 @@
+/** What so many idle sandboxes take of the machine. */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
+import {
+  counted,
+  descendants,
+  grown,
+  type Meminfo,
+  memoryOf,
+  pidsWhose,
+  settledMeminfo,
+  taken,
+} from "../memory.js";
+import { run } from "../run.js";
+import { claimAll, emptySlots, fillSlots } from "../scale/claims.js";
+import type { Stage } from "../stage.js";
+
+export interface Point {
+  readonly live: number;
+  /** By what has become unavailable on the whole machine. */
+  readonly perSandboxBytes: number;
+  /** How the lines of /proc/meminfo have grown, all sandboxes together. */
+  readonly grownBytes: Readonly<Record<string, number>>;
+  readonly shims: number;
+  readonly shimsPssBytes: number;
+  readonly memorydPssBytes: number;
+  /** Of all sandboxes' processes, the guests' included; what they share counts once. */
+  readonly processesPssBytes: number;
+  readonly agentRssBytes: number;
+  readonly agentCpuPercent: number;
+  readonly memorydCpuPercent: number;
+  readonly claimMs: readonly number[];
+  /** Why nothing was claimed. */
+  readonly claimProblem?: string;
+}
+
+export interface PointOptions {
+  readonly template: string;
+  readonly before: Meminfo;
+  /** Pids of the sandboxes' guests. */
+  readonly guests: readonly number[];
+  readonly idleSeconds: number;
+}
+
+const claims = 10;
+
+export async function measurePoint(stage: Stage, options: PointOptions): Promise<Point> {
+  const { template, before, guests, idleSeconds } = options;
+  const live = guests.length;
+  const agent = await agentPid(stage);
+  const after = await settledMeminfo();
+  const shimPids = await pidsWhose(
+    ([program = "", ...rest]) =>
+      program.endsWith("containerd-shim-runc-v2") &&
+      rest.includes(join(stage.run, "containerd/containerd.sock")),
+  );
+  const memoryd = await pidsWhose(
+    ([program = "", ...rest]) => program.endsWith("memoryd") && rest.includes(stage.memorydSocket),
+  );
+  const cpu = await cpuWhileIdle([[agent], memoryd], idleSeconds);
+  return {
+    live,
+    perSandboxBytes: taken(before, after) / live,
+    grownBytes: Object.fromEntries(counted.map((key) => [key, grown(before, after, key)])),
+    shims: shimPids.length,
+    shimsPssBytes: (await memoryOf(shimPids)).pssBytes,
+    memorydPssBytes: (await memoryOf(memoryd)).pssBytes,
+    processesPssBytes: (await memoryOf((await Promise.all(guests.map(descendants))).flat())).pssBytes,
+    agentRssBytes: await rssOf(agent),
+    agentCpuPercent: cpu[0] ?? Number.NaN,
+    memorydCpuPercent: cpu[1] ?? Number.NaN,
+    ...(await measureClaims(stage, template)),
+  };
+}
+
+async function measureClaims(
+  { api }: Stage,
+  template: string,
+): Promise<Pick<Point, "claimMs" | "claimProblem">> {
+  try {
+    await fillSlots(api, template, claims);
+    return { claimMs: await claimAll(api, template, { count: claims, atOnce: 1 }) };
+  } catch (error) {
+    return { claimMs: [], claimProblem: error instanceof Error ? error.message : String(error) };
+  } finally {
+    await emptySlots(api, template);
+  }
+}
+
+async function agentPid({ run: directory }: Stage): Promise<number> {
+  const [pid] = (await readFile(join(directory, "agent.pid"), "utf8")).split(" ");
+  return Number(pid);
+}
+
+async function rssOf(pid: number): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, "utf8");
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024;
+}
+
+/** Percent of one core that each group of processes has used. */
+async function cpuWhileIdle(groups: readonly (readonly number[])[], seconds: number): Promise<number[]> {
+  const ticksPerSecond = Number(await run("getconf", ["CLK_TCK"]));
+  const read = () => Promise.all(groups.map(ticksOf));
+  const started = performance.now();
+  const before = await read();
+  await wait(seconds * 1000);
+  const after = await read();
+  const ticks = (ticksPerSecond * (performance.now() - started)) / 1000;
+  return after.map((value, index) => (100 * (value - (before[index] ?? 0))) / ticks);
+}
+
+async function ticksOf(pids: readonly number[]): Promise<number> {
+  const stats = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/stat`, "utf8").catch(() => "")));
+  return stats.reduce((sum, text) => {
+    // The name in parentheses may hold spaces; after it, utime and stime are fields 12 and 13.
+    const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+    return sum + Number(fields[11] ?? 0) + Number(fields[12] ?? 0);
+  }, 0);
+}
