@@ -19,6 +19,7 @@ const { values } = parseArgs({
     "max-size": { type: "string", default: "4096" },
     clones: { type: "string", default: "100" },
     claims: { type: "string", default: "50" },
+    runsc: { type: "string" },
     live: { type: "string", default: "1,10,100,300" },
     idle: { type: "string", default: "20" },
   },
@@ -36,7 +37,14 @@ async function main(): Promise<void> {
     if (has("scale")) {
       const [maxSizeMib, clones, claims] = [values["max-size"], values.clones, values.claims].map(Number);
       await measureScale(both, {
-        ...{ rounds, out, maxSizeMib: maxSizeMib ?? 0, clones: clones ?? 0, claims: claims ?? 0 },
+        ...{
+          rounds,
+          out,
+          runsc: values.runsc,
+          maxSizeMib: maxSizeMib ?? 0,
+          clones: clones ?? 0,
+          claims: claims ?? 0,
+        },
       });
     }
   }

@@ -106,7 +106,16 @@ export function formatReport({ rows: all, targets }: ScaleReport, notes: readonl
     figure === undefined ? "-" : [figure.median, figure.p90, figure.p99].map(formatNumber).join("  ");
   const share = (value: number | undefined) => (value === undefined ? "-" : formatNumber(value));
   const table = formatTable(
-    ["MEASURE, ms: median  p90  p99", "SIZE", "OURS", "PODMAN", "FLOOR", "OURS/PODMAN", "OURS/FLOOR"],
+    [
+      "MEASURE, ms: median  p90  p99",
+      "SIZE",
+      "OURS",
+      "PODMAN",
+      "FLOOR",
+      "RUNSC",
+      "OURS/PODMAN",
+      "OURS/FLOOR",
+    ],
     all.map(({ measure, sizeMib, figures, oursOverPodman, oursOverFloor }) => [
       ...[measure, mibName(sizeMib), ...names.map((name) => cells(figures[name]))],
       ...[share(oursOverPodman), share(oursOverFloor)],
@@ -128,6 +137,7 @@ export function chartsOf({ rows: all }: ScaleReport, sizes: readonly number[]): 
         { name: "the clone alone", values: bySize("clone", "ours") },
         { name: "runc restore of the same shared image", values: bySize("clone", "floor") },
         { name: "podman: checkpoint and restore", values: bySize("fork", "podman") },
+        { name: "gVisor: checkpoint and restore", values: bySize("fork", "runsc") },
       ],
     },
     "scale-freeze": {

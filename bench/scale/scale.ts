@@ -13,6 +13,7 @@ import { claimTrial } from "./claims.js";
 import { floorTrials, podmanTrials } from "./others.js";
 import { openOurs } from "./ours.js";
 import { chartsOf, formatReport, reportOf } from "./report.js";
+import { openRunsc } from "./runsc.js";
 import { chooseSizes, isContested, type Room } from "./sizes.js";
 import { compete, type Trial } from "./trials.js";
 
@@ -24,23 +25,30 @@ export interface ScaleOptions {
   /** Warm slots that are claimed at once. */
   readonly claims: number;
   readonly out: string | undefined;
+  /** gVisor's program, where there is one. */
+  readonly runsc: string | undefined;
 }
 
 type Both = Stage & PodmanStage;
 
-const alwaysLeftOut = ["gVisor's checkpoint and restore: runsc is no part of the runtime prefix"];
+/** gVisor's checkpoints are of everything. */
+const runscMaxMib = 256;
 
 export async function measureScale(stage: Both, options: ScaleOptions): Promise<void> {
   const { rounds, maxSizeMib, clones, claims, out } = options;
   const startedAt = new Date().toISOString();
-  const { sizes, leftOut } = chooseSizes(maxSizeMib, await roomOf(stage.root));
+  const choice = chooseSizes(maxSizeMib, await roomOf(stage.root));
+  const { sizes } = choice;
+  const leftOut = [...choice.leftOut, ...(options.runsc === undefined ? ["gVisor: there is no runsc"] : [])];
   const [smallest] = sizes;
   if (smallest === undefined) throw new Error(`no size can be measured: ${leftOut.join("; ")}`);
   await using scope = openScope();
   const trials: Trial[] = [];
   for (const sizeMib of sizes) {
     stage.say(`sources of ${sizeMib} MiB: preparing`);
-    trials.push(...(await openSize(stage, options, { sizeMib, isSmallest: sizeMib === smallest, scope })));
+    trials.push(
+      ...(await openSize(stage, options, { sizeMib, isSmallest: sizeMib === smallest, scope, leftOut })),
+    );
   }
   trials.push(
     claimTrial({ api: stage.api, template: `bench-${smallest}`, sizeMib: smallest, count: claims }),
@@ -48,9 +56,8 @@ export async function measureScale(stage: Both, options: ScaleOptions): Promise<
   const outcome = await compete(trials, { rounds, say: stage.say });
   const report = reportOf(outcome, sizes, clones);
   const { failures } = outcome;
-  const allLeftOut = [...leftOut, ...alwaysLeftOut];
   const notes = [
-    ...allLeftOut.map((what) => `left out: ${what}`),
+    ...leftOut.map((what) => `left out: ${what}`),
     ...failures.map(({ trial, message }) => `failed: ${trial}: ${message}`),
   ];
   const machine = await describeMachine(stage.api, stage.root);
@@ -63,7 +70,7 @@ export async function measureScale(stage: Both, options: ScaleOptions): Promise<
       clones,
       claims,
       machine,
-      leftOut: allLeftOut,
+      leftOut,
       failures,
       ...report,
     },
@@ -77,10 +84,12 @@ interface Size {
   readonly sizeMib: number;
   readonly isSmallest: boolean;
   readonly scope: Scope;
+  /** Takes what has no part in it. */
+  readonly leftOut: string[];
 }
 
-async function openSize(stage: Both, { clones }: ScaleOptions, size: Size): Promise<Trial[]> {
-  const { sizeMib, isSmallest, scope } = size;
+async function openSize(stage: Both, { clones, runsc }: ScaleOptions, size: Size): Promise<Trial[]> {
+  const { sizeMib, isSmallest, scope, leftOut } = size;
   const { root, runc, podman, podmanImage, parallel } = stage;
   const isLarge = sizeMib === 1024;
   const prefix = `${sizeMib}-`;
@@ -101,6 +110,19 @@ async function openSize(stage: Both, { clones }: ScaleOptions, size: Size): Prom
     }),
   );
   const trials = [...ours.trials, ...floorTrials(floor, size)];
+  if (runsc !== undefined && sizeMib <= runscMaxMib) {
+    // Without the holder's program: Debian's runsc of 2024 crashes at its sigwait.
+    const { key, name, memoryBytes } = holderOf(sizeMib);
+    try {
+      const other = await openRunsc({
+        ...{ runsc, sizeMib, workload: { key, name, memoryBytes }, donorBundle: stage.bundleOf(ours.donor) },
+        directory: join(root, "runsc", String(sizeMib)),
+      });
+      trials.push(...scope.use(other).trials);
+    } catch (error) {
+      leftOut.push(`gVisor, ${sizeMib} MiB: ${error instanceof Error ? error.message : error}`);
+    }
+  }
   if (!isContested(sizeMib)) return trials;
   const peer = scope.use(
     await openPeer({

@@ -1,7 +1,7 @@
 /** Trials that compete: those of one group run one after another, and who goes first changes from round to round. */
 import { run } from "../run.js";
 
-export const names = ["ours", "podman", "floor"] as const;
+export const names = ["ours", "podman", "floor", "runsc"] as const;
 export type Name = (typeof names)[number];
 
 /** In the order of the table. `each`: of one clone. Milliseconds where nothing else is said. */
