@@ -38,14 +38,14 @@ export async function measureBasic(
 }
 
 async function measure(stage: Stage & PodmanStage, workload: Workload, rounds: number): Promise<Result> {
-  const { api, root, runc, image, podman, podmanImage, parallel, say } = stage;
+  const { api, root, runc, image, podman, podmanImage, parallel, prefix, say } = stage;
   say(`${workload.name}: preparing`);
   await using ours = await openOurs({ api, image, workload });
   await using peer = await openPeer({
     ...{ podman, workload, parallel, image: podmanImage, directory: join(root, "podman") },
   });
   await using floor = await openFloor({
-    ...{ runc, parallel, directory: join(root, "floor") },
+    ...{ runc, parallel, prefix, directory: join(root, "floor") },
     donorBundle: stage.bundleOf(ours.donor),
     golden: join(root, "checkpoints", ours.goldenCheckpoint),
     memorydSocket: stage.memorydSocket,

@@ -1,7 +1,7 @@
 /** What scripts/bench has started, and the image in the stores of those who take part. */
 import { rm } from "node:fs/promises";
 import { availableParallelism } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { type Api, connectAgent } from "../src/cli/client.js";
 import { loadImage, type Podman, preparePodman } from "./podman.js";
 
@@ -19,6 +19,8 @@ export interface Stage extends Disposable {
   readonly runc: string;
   readonly image: string;
   readonly memorydSocket: string;
+  /** Begins the names of control groups: other benchmarks may run on the machine. */
+  readonly prefix: string;
   /** Restores at once: as many as the agent runs. */
   readonly parallel: number;
   /** containerd's bundle of a running sandbox. */
@@ -33,6 +35,7 @@ export async function openStage({ run, root, prefix, archive }: StageOptions): P
     ...{ api, run, root },
     runc: join(prefix, "bin/runc"),
     image: await importImage(api, archive),
+    prefix: `${basename(run)}.`,
     memorydSocket: join(run, "memoryd.sock"),
     parallel: 2 * availableParallelism(),
     bundleOf: (sandbox) => join(run, "containerd/io.containerd.runtime.v2.task/ramet", sandbox),

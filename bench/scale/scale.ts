@@ -92,7 +92,7 @@ async function openSize(stage: Both, { clones, runsc }: ScaleOptions, size: Size
   const { sizeMib, isSmallest, scope, leftOut } = size;
   const { root, runc, podman, podmanImage, parallel } = stage;
   const isLarge = sizeMib === 1024;
-  const prefix = `${sizeMib}-`;
+  const prefix = `${stage.prefix}${sizeMib}-`;
   const ours = scope.use(
     await openOurs(stage, {
       ...{ sizeMib, clones, withCold: isLarge, withMany: isLarge || isSmallest },
