@@ -9,6 +9,7 @@ export const rows = {
   cold: "create, cold",
   template: "create from template",
   checkpoint: "checkpoint",
+  checkpointRunning: "checkpoint, runc of a running source",
   checkpointPlain: "checkpoint, podman uncompressed",
   frozen: "  source frozen",
   clone: "fork 1: the clone",

@@ -1,10 +1,11 @@
 /**
  * The bare floor: runc and CRIU alone, on a bundle that lies ready, with the very images, runtime spec, root
- * filesystem and CRIU options of our sandboxes. The source of a checkpoint is frozen before the clock starts.
+ * filesystem and CRIU options of our sandboxes. The source of a checkpoint is frozen before the
+ * clock starts, and once it is not: CRIU then waits for it in steps of 100 ms.
  */
 import { existsSync } from "node:fs";
 import { chmod, chown, link, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { join } from "node:path";
 import { mapLimited } from "../src/lib/limit.js";
 import { waitUntil } from "../src/lib/signal.js";
 import type { OciSpec } from "../src/sandbox/oci-spec.js";
@@ -46,9 +47,7 @@ function verbsOf(options: FloorOptions, source: Bundle, images: string) {
         ...["--work-path", bundle.workDir, bundle.id],
       ),
     async freeze() {
-      await rm(images, { recursive: true, force: true });
-      // At a restore CRIU opens some images as the sandbox's root.
-      await mkdir(images, { mode: 0o755 });
+      await clear(images);
       await runc("pause", source.id);
     },
     dump: (...more: string[]) =>
@@ -65,6 +64,12 @@ function verbsOf(options: FloorOptions, source: Bundle, images: string) {
       await removeSocket(bundle);
     },
   };
+}
+
+async function clear(images: string): Promise<void> {
+  await rm(images, { recursive: true, force: true });
+  // At a restore CRIU opens some images as the sandbox's root.
+  await mkdir(images, { mode: 0o755 });
 }
 
 const isAlive = (pid: number) => existsSync(`/proc/${pid}`);
@@ -113,6 +118,8 @@ export async function openFloor(options: FloorOptions): Promise<Contestant & Asy
         await freeze();
         await time("checkpoint", () => dump("--leave-running"));
         await thaw();
+        await clear(images);
+        await time("checkpointRunning", () => dump("--leave-running"));
       },
       fork: (recorder) => fork(recorder, 1),
       fork16: (recorder) => fork(recorder, 16),
@@ -135,9 +142,7 @@ export async function openFloor(options: FloorOptions): Promise<Contestant & Asy
 /** Each has a mount of its own: while it restores, runc mounts more into it, which others must not see. */
 const rootOf = ({ directory }: Bundle) => join(directory, "rootfs");
 
-/** Of this instance: another benchmark may run beside it. scripts/bench ends what is left in them. */
-const cgroupOf = ({ directory }: FloorOptions, id: string) =>
-  `/ramet/floor-${basename(dirname(directory))}-${id}`;
+const cgroupOf = (id: string) => `/ramet/bench-${id}`;
 
 async function linkMemory(golden: string, guestDir: string): Promise<void> {
   const from = join(golden, "memory");
@@ -146,8 +151,11 @@ async function linkMemory(golden: string, guestDir: string): Promise<void> {
   for (const name of await readdir(from)) await link(join(from, name), join(guestDir, "memory", name));
 }
 
-async function prepareBundle(options: FloorOptions, spec: OciSpec, id: string): Promise<Bundle> {
-  const { directory, donorBundle, golden } = options;
+async function prepareBundle(
+  { directory, donorBundle, golden }: FloorOptions,
+  spec: OciSpec,
+  id: string,
+): Promise<Bundle> {
   const place = join(directory, id);
   const bundle: Bundle = {
     id,
@@ -171,7 +179,7 @@ async function prepareBundle(options: FloorOptions, spec: OciSpec, id: string): 
     ...spec,
     root: { ...spec.root, path: rootOf(bundle) },
     mounts: spec.mounts.map((mount) => (mount === guest ? { ...mount, source: bundle.guestDir } : mount)),
-    linux: { ...spec.linux, cgroupsPath: cgroupOf(options, id) },
+    linux: { ...spec.linux, cgroupsPath: cgroupOf(id) },
   };
   await writeFile(join(bundle.directory, "config.json"), JSON.stringify(own));
   return bundle;

@@ -57,7 +57,8 @@ export function resultOf(workload: Workload, samples: Samples): Result {
   const targets = [
     target("checkpoint, of podman's", ratio("checkpoint", "podman"), 0.5),
     target("fork 1, the clone, of podman's restore", ratio("clone", "podman"), 0.45),
-    target("checkpoint, over the bare floor", ratio("checkpoint", "floor"), 1.5),
+    target("checkpoint, over runc checkpoint", ratio("checkpoint", "floor", "checkpointRunning"), 1.5),
+    target("checkpoint, over that of a frozen source", ratio("checkpoint", "floor"), 1.5),
     target("fork 1, the clone, over the bare floor", ratio("clone", "floor"), 1.5),
     target("resume, over the bare floor", ratio("resume", "floor"), 1.5),
   ];
