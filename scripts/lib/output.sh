@@ -41,7 +41,7 @@ step() {
   rm -f "$step_log"
 }
 
-# begin DIRECTORY COMMAND...: runs the command beside what follows, its log in an empty directory; `finish` waits for it.
+# begin DIRECTORY COMMAND...: runs the command beside what follows, its log in an empty directory; `finish_begun` waits for it.
 begin() {
   local begin_directory=$1
   shift
@@ -54,8 +54,8 @@ begin() {
   printf '%s\n' "$!" >"$begin_directory/pid"
 }
 
-# finish DIRECTORY: waits for what was begun, shows its log, and gives its exit code.
-finish() {
+# finish_begun DIRECTORY: waits for what was begun, shows its log, and gives its exit code.
+finish_begun() {
   local finish_pid
   finish_pid=$(cat "$1/pid")
   while [ ! -e "$1/code" ] && kill -0 "$finish_pid" 2>/dev/null; do pause_briefly; done

@@ -17,7 +17,7 @@ setup() {
   "$scripts/install-runtime" --prefix "$runtime_prefix"
   step 'guest' build_guest
   step 'memoryd' build_memoryd
-  step 'npm packages' finish "$npm"
+  step 'npm packages' finish_begun "$npm"
   rm -r "$npm"
   step 'agent and command line' build_typescript
 }
