@@ -10,10 +10,7 @@ import { text } from "node:stream/consumers";
 import { DomainError, isDomainError } from "../lib/errors.js";
 import type { Logger } from "../lib/log.js";
 import { waitUntil, withDeadline } from "../lib/signal.js";
-import { guestMountPoint } from "../sandbox/oci-spec.js";
-
-/** Where processes see the files of shared memory; their directory is in the sandbox's guest directory. */
-export const memoryPath = `${guestMountPoint}/memory`;
+import { memoryPath } from "../sandbox/oci-spec.js";
 
 export interface Memoryd extends AsyncDisposable {
   /** False: dumps keep their memory in their own images, and what shares it cannot be restored. */

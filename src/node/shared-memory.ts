@@ -8,10 +8,9 @@ import { convertDump } from "../criu/image/convert-dump.js";
 import { guardProcesses } from "../criu/image/guard.js";
 import { linkMemory } from "../criu/image/link-memory.js";
 import { present } from "../lib/present.js";
-import { guestMountPoint } from "../sandbox/oci-spec.js";
+import { guestMountPoint, memoryPath } from "../sandbox/oci-spec.js";
 import type { SandboxId } from "../sandbox/sandbox.js";
 import type { Deps } from "./deps.js";
-import { memoryPath } from "./memoryd.js";
 import { checkpointFiles } from "./paths.js";
 
 /** What a checkpoint's memory takes. */

@@ -87,6 +87,8 @@ export interface OciResources {
 }
 
 export const guestMountPoint = "/.ramet";
+/** Where processes see the files of shared memory; their directory is in the sandbox's guest directory. */
+export const memoryPath = `${guestMountPoint}/memory`;
 const path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 // Each mount costs an RCU grace period at every restore. What only host root may open or write (sysrq,

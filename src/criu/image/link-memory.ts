@@ -3,7 +3,7 @@ import { link, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { DomainError } from "../../lib/errors.js";
 
-/** Hard links, which may be there already. The files stay for as long as any directory has them. */
+/** Hard links, which may be there already. A file stays until the last directory lets go of it. */
 export async function linkMemory(fromDir: string, toDir: string, names: readonly string[]): Promise<void> {
   for (const name of names) {
     if (!/^[A-Za-z0-9][\w.-]*$/.test(name))

@@ -26,7 +26,7 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(built, { recursive: true }));
 
-const library = (name: string) => ({ LD_PRELOAD: `/usr/lib/x86_64-linux-gnu/${name}` });
+const preload = (name: string) => ({ LD_PRELOAD: `/usr/lib/x86_64-linux-gnu/${name}` });
 
 interface Program {
   readonly file: string;
@@ -42,19 +42,19 @@ const programs: ReadonlyArray<readonly [string, Program]> = [
     "jemalloc that gives back at once",
     {
       ...c,
-      env: { ...library("libjemalloc.so.2"), MALLOC_CONF: "dirty_decay_ms:0,muzzy_decay_ms:0,narenas:4" },
+      env: { ...preload("libjemalloc.so.2"), MALLOC_CONF: "dirty_decay_ms:0,muzzy_decay_ms:0,narenas:4" },
     },
   ],
-  ["jemalloc as it is by itself", { ...c, env: library("libjemalloc.so.2") }],
+  ["jemalloc as it is by itself", { ...c, env: preload("libjemalloc.so.2") }],
   [
     "mimalloc that gives back at once",
-    { ...c, env: { ...library("libmimalloc.so.2.0"), MIMALLOC_RESET_DELAY: "0", MIMALLOC_PAGE_RESET: "1" } },
+    { ...c, env: { ...preload("libmimalloc.so.2.0"), MIMALLOC_RESET_DELAY: "0", MIMALLOC_PAGE_RESET: "1" } },
   ],
   [
     "mimalloc that decommits",
     {
       ...c,
-      env: { ...library("libmimalloc.so.2.0"), MIMALLOC_DECOMMIT_DELAY: "0", MIMALLOC_ALLOW_DECOMMIT: "1" },
+      env: { ...preload("libmimalloc.so.2.0"), MIMALLOC_DECOMMIT_DELAY: "0", MIMALLOC_ALLOW_DECOMMIT: "1" },
     },
   ],
   ["Node", { file: join(sources, "churn.cjs"), run: "node --expose-gc program" }],
