@@ -185,7 +185,10 @@ _Noreturn void child_exec(const struct request *q, const struct child_fds *fds) 
     }
     int err = become_user(&user);
     if (err != 0) {
-        give_up(err == EINVAL ? E_NO_SUCH_USER : E_IO, err, "change of user", strerror(err));
+        if (err == EINVAL) {
+            give_up(E_NO_SUCH_USER, err, "the sandbox has no such uid or gid", q->user);
+        }
+        give_up(E_IO, err, "change of user", strerror(err));
     }
     enter(q->cwd, &user);
     char **argv = array_of(&q->argv);

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,6 +79,31 @@ void files_read(struct files_context *ctx) {
     send_content(ctx, fd);
 }
 
+// What a quiesce in the middle of an atomic write would leave.
+static const char *unfinished;
+
+static _Noreturn void remove_unfinished(int signal) {
+    (void)signal;
+    unlink(unfinished);
+    _exit(1);
+}
+
+static int create_temporary(const struct target *t, mode_t mode) {
+    sigset_t cut;
+    sigemptyset(&cut);
+    sigaddset(&cut, HELPER_CUT);
+    sigprocmask(SIG_BLOCK, &cut, NULL);
+    int fd = open(t->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+    int err = errno;
+    if (fd >= 0) {
+        unfinished = t->temporary;
+        signal(HELPER_CUT, remove_unfinished);
+    }
+    sigprocmask(SIG_UNBLOCK, &cut, NULL);
+    errno = err;
+    return fd;
+}
+
 static _Noreturn void fail_write(struct files_context *ctx, struct target *t, const char *what) {
     int err = errno;
     if (t->temporary[0] != '\0') {
@@ -119,7 +145,7 @@ static void open_temporary(struct files_context *ctx, struct target *t, mode_t m
         files_fail(ctx, E_EXISTS, EEXIST, "open: exists");
     }
     name_temporary(t);
-    t->fd = open(t->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+    t->fd = create_temporary(t, mode);
     if (t->fd < 0) {
         t->temporary[0] = '\0';
         files_fail_errno(ctx, "open");

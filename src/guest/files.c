@@ -123,7 +123,10 @@ void files_serve(struct files_context *ctx) {
     int err = become_user(&ctx->user);
     if (err != 0) {
         errno = err;
-        files_fail(ctx, err == EINVAL ? E_NO_SUCH_USER : code_of_errno(err), err, "change of user");
+        if (err == EINVAL) {
+            files_fail(ctx, E_NO_SUCH_USER, err, "the sandbox has no such uid or gid");
+        }
+        files_fail(ctx, code_of_errno(err), err, "change of user");
     }
     if (chdir("/") != 0) {
         files_fail_errno(ctx, "/");

@@ -236,6 +236,9 @@ void shutdown_tick(int64_t now, bool no_children);
 extern const struct role role_none;
 void op_file(struct conn *c);
 bool helper_reaped(pid_t pid);
-void helpers_kill(void);
+// Ends a helper that has not finished, after it has taken away what it has begun. Not one that the guest handles: a
+// helper may get it before it has left the guest's handlers behind.
+#define HELPER_CUT SIGUSR1
+void helpers_signal(int signal);
 
 #endif

@@ -92,8 +92,8 @@ bool helper_reaped(pid_t pid) {
     return false;
 }
 
-void helpers_kill(void) {
+void helpers_signal(int signal) {
     for (const struct helper *h = guest.helpers; h != NULL; h = h->next) {
-        kill(h->pid, SIGKILL);
+        kill(h->pid, signal);
     }
 }

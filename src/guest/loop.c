@@ -47,7 +47,10 @@ bool poll_add(int fd, short events, void (*ready)(void *owner, int which, short 
 static void prepare(void) {
     slot_count = 0;
     poll_add(guest.signal_pipe[0], POLLIN, signals_handle, NULL, 0);
-    poll_add(guest.listener, POLLIN, conn_accept, NULL, 0);
+    // A quiesce waits for what is under way, and would never end if more came all the time.
+    if (guest.quiescing == NULL) {
+        poll_add(guest.listener, POLLIN, conn_accept, NULL, 0);
+    }
     for (struct conn *c = guest.conns; c != NULL; c = c->next) {
         conn_prepare(c);
     }

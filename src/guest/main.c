@@ -10,6 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "bootid.h"
 #include "guest.h"
 #include "loopback.h"
 
@@ -33,6 +34,7 @@ static const struct option long_options[] = {
     {"allow-new-privs", no_argument, NULL, 'p'},
     {"child-oom-score-adj", required_argument, NULL, 'o'},
     {"loopback", no_argument, NULL, 'l'},
+    {"show-boot-id", required_argument, NULL, 'b'},
     {"version", no_argument, NULL, 'v'},
     {NULL, 0, NULL, 0},
 };
@@ -70,6 +72,11 @@ static bool apply_option(int option, const char *value) {
         return o->has_oom;
     case 'l':
         exit(loopback_main());
+    case 'b':
+        if (!parse_number(value, 10, 1, INT32_MAX, &number)) {
+            return false;
+        }
+        exit(bootid_main((long)number));
     case 'v':
         printf("ramet guest %s, protocol %u\n", GUEST_VERSION, PROTOCOL_VERSION);
         exit(0);

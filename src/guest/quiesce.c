@@ -1,8 +1,13 @@
 // Quiesce: before a dump nothing may be open but the listener and the processes' pipes and terminals.
 // Release or identity lets held output flow again; an attach does not, as other readers may be on their way.
+#include <signal.h>
+
 #include "guest.h"
 
-#define HELPER_DEADLINE_MS 2000
+// A write that waits for a busy disk cannot be killed before the disk has it.
+#define HELPER_DEADLINE_MS 8000
+// So long has one to take away what it has not finished.
+#define HELPER_GRACE_MS 2000
 #define DEFAULT_HOLD_MS 10000
 #define LONGEST_TICK_MS 250
 
@@ -30,13 +35,9 @@ static void drop_others(const struct conn *self) {
 
 void op_quiesce(struct conn *c) {
     uint32_t hold_ms = c->request.millis;
-    if (guest.quiescing != NULL) {
-        conn_fail(c, E_BUSY, 0, "quiesce: another one is under way");
-        return;
-    }
     hold_followed(hold_ms != 0 ? (int64_t)hold_ms : DEFAULT_HOLD_MS);
     drop_others(c);
-    helpers_kill();
+    helpers_signal(HELPER_CUT);
     guest.quiescing = c;
     guest.quiesce_deadline = now_ms() + HELPER_DEADLINE_MS;
 }
@@ -58,11 +59,12 @@ static void answer(struct conn *c) {
     conn_done(c);
 }
 
-// Running time only: a step as long as a freeze, or a clock that jumps at a restore, counts as one tick.
+// From the answer on, and running time only: a step as long as a freeze, or a clock that jumps at a restore, counts as
+// one tick.
 static void count_hold(int64_t now) {
     int64_t step = now - guest.hold_tick;
     guest.hold_tick = now;
-    if (guest.hold_left <= 0) {
+    if (guest.hold_left <= 0 || guest.quiescing != NULL) {
         return;
     }
     step = step < 0 ? 0 : step;
@@ -81,6 +83,8 @@ void quiesce_tick(int64_t now) {
         guest.quiescing = NULL;
         proc_lift_holds();
         conn_fail(c, E_BUSY, 0, "quiesce: a file operation or a spawn does not end");
+    } else if (c != NULL && now >= guest.quiesce_deadline - HELPER_DEADLINE_MS + HELPER_GRACE_MS) {
+        helpers_signal(SIGKILL);
     }
     count_hold(now);
 }

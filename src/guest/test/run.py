@@ -20,7 +20,7 @@ mount -t proc proc /proc && mount --bind "$1/etc" /etc && ip link set lo up && s
 exec "$@"
 """
 TESTER = 1234
-TEST_SECONDS = 60
+TEST_SECONDS = 120
 
 
 class Guest(client.Client):

@@ -6,6 +6,7 @@ import time
 
 from client import (KILL_ON_CLOSE, NO_ATTACH, PTY, WANT_STDIN, GuestError, strings, text, u32, until)
 from tests_dial import serve
+from tests_files import ATOMIC
 
 
 def descriptors(g):
@@ -47,6 +48,39 @@ def test_nothing_stays_open(g):
     assert [x["flags"] & 16 for x in g.processes()] == [16] * 3
     g.release()
     assert [x["flags"] & 16 for x in g.processes()] == [0] * 3 and g.info()["held"] == 0
+
+
+def test_a_write_that_is_cut_leaves_nothing(g):
+    whole = g.home + "/f"
+    g.write(whole, b"before", flags=ATOMIC)
+    for path in (whole, g.home + "/new"):
+        write = g.open_write(path, flags=ATOMIC)
+        write.expect(0x81)
+        g.quiesce()
+        assert write.frame()[0] is None
+        assert os.listdir(g.home) == ["f"]
+        g.release()
+    assert open(whole).read() == "before"
+
+
+def test_a_stopped_write_does_not_keep_a_quiesce_waiting(g):
+    write = g.open_write(g.home + "/f", flags=ATOMIC)
+    write.expect(0x81)
+    os.kill(helper_of(g), signal.SIGSTOP)
+    assert g.quiesce() == (0, 0)
+
+
+def helper_of(g):
+    """The process of the only file operation."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            stat = open(f"/proc/{pid}/stat").read()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        name, rest = stat.rsplit(")", 1)
+        if name.endswith("(ramet-file") and int(rest.split()[1]) == g.init_pid():
+            return int(pid)
+    raise AssertionError("there is no file operation")
 
 
 def drain(s):
