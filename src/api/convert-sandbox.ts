@@ -71,7 +71,7 @@ export function sandboxToProto(sandbox: Sandbox): MessageInitShape<typeof Sandbo
     env: { ...spec.env },
     user: spec.user,
     cwd: spec.cwd,
-    checkpoint: "checkpoint" in state ? state.checkpoint : "",
+    checkpoint: "checkpoint" in state ? (state.checkpoint ?? "") : "",
   };
 }
 

@@ -33,7 +33,7 @@ export function fileNames({
     async rename(request, { signal }) {
       const { sandbox, from, to, user } = request;
       const ref = parseFileRef({ sandbox, path: from, user });
-      await files.rename(ref, parsePath(to, "new path"), signal);
+      await files.rename(ref, parsePath(to, "new path"), { parents: false }, signal);
       return {};
     },
     async remove(request, { signal }) {

@@ -14,16 +14,19 @@ export function moveSandbox({ node }: ApiDeps): Moves {
   return {
     async pause(request, { signal }) {
       const startedAt = performance.now();
-      const { sandbox, checkpoint } = await node.sandboxes.pause(parseRef(request.sandbox), signal);
+      const ref = parseRef(request.sandbox);
+      const { sandbox, memoryBytes } = await pause(node, ref, request.withoutMemory, signal);
       return {
         sandbox: sandboxToProto(sandbox),
         durationMs: Math.round(performance.now() - startedAt),
-        memoryBytes: BigInt(checkpoint.memoryBytes),
+        memoryBytes: BigInt(memoryBytes),
       };
     },
     async resume(request, { signal }) {
       const startedAt = performance.now();
-      const sandbox = await node.sandboxes.resume(parseRef(request.sandbox), signal);
+      const { resume, resumeWithoutMemory } = node.sandboxes;
+      const verb = request.withoutMemory ? resumeWithoutMemory : resume;
+      const sandbox = await verb(parseRef(request.sandbox), signal);
       return { sandbox: sandboxToProto(sandbox), durationMs: Math.round(performance.now() - startedAt) };
     },
     async rollBack(request, { signal }) {
@@ -46,4 +49,15 @@ export function moveSandbox({ node }: ApiDeps): Moves {
       return {};
     },
   };
+}
+
+async function pause(
+  { sandboxes }: ApiDeps["node"],
+  ref: string,
+  withoutMemory: boolean,
+  signal: AbortSignal,
+) {
+  if (withoutMemory) return { sandbox: await sandboxes.pauseWithoutMemory(ref, signal), memoryBytes: 0 };
+  const { sandbox, checkpoint } = await sandboxes.pause(ref, signal);
+  return { sandbox, memoryBytes: checkpoint.memoryBytes };
 }

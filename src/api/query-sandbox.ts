@@ -5,9 +5,12 @@ import type { Handlers } from "../lib/grpc-server.js";
 import { streamNumber } from "./convert-process.js";
 import { parseStatus, sandboxToProto, statsToProto } from "./convert-sandbox.js";
 import { type ApiDeps, untilClosing } from "./deps.js";
-import { parseLabels, parseRef, parseSafeInteger, present } from "./parse.js";
+import { invalid, parseLabels, parseRef, parseSafeInteger, present } from "./parse.js";
 
-type Queries = Pick<Handlers<typeof SandboxService>, "get" | "list" | "stats">;
+type Queries = Pick<Handlers<typeof SandboxService>, "get" | "list" | "stats" | "listStats">;
+/** Sandboxes whose usage is read in one call. */
+const readingsMax = 1000;
+
 type Followers = Pick<Handlers<typeof SandboxService>, "logs" | "events">;
 
 export function querySandbox({ node }: ApiDeps): Queries {
@@ -22,6 +25,15 @@ export function querySandbox({ node }: ApiDeps): Queries {
     },
     async stats(request, { signal }) {
       return statsToProto(await node.sandboxes.stats(parseRef(request.sandbox), signal));
+    },
+    async listStats({ sandboxes }, { signal }) {
+      if (sandboxes.length > readingsMax)
+        throw invalid(`${sandboxes.length} sandboxes are too many for one call`, `at most ${readingsMax}`);
+      const stats = await node.sandboxes.listStats(
+        sandboxes.map((ref) => parseRef(ref)),
+        signal,
+      );
+      return { stats: Object.fromEntries([...stats].map(([ref, one]) => [ref, statsToProto(one)])) };
     },
   };
 }

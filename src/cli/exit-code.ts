@@ -10,6 +10,8 @@ export const exitCodeOf = {
   already_exists: 5,
   resource_exhausted: 6,
   unavailable: 7,
+  unauthenticated: 8,
+  permission_denied: 9,
   deadline_exceeded: 124,
 } as const satisfies Record<ErrorCode, number>;
 

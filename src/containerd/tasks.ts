@@ -4,7 +4,7 @@ import { Tasks as Service } from "../gen/containerd/services/tasks/v1/tasks_pb.j
 import { type Process, Status } from "../gen/containerd/v1/types/task_pb.js";
 import { DomainError, type ErrorCode, isDomainError } from "../lib/errors.js";
 import type { Client } from "../lib/grpc.js";
-import { settleAll } from "../lib/settle.js";
+import { mapLimited } from "../lib/limit.js";
 import { delay } from "../lib/signal.js";
 import { type Connection, deadlines } from "./connection.js";
 import { dateOf, dateOrEpoch, mountInit, packAny } from "./convert.js";
@@ -136,6 +136,8 @@ function lifecycle(calls: Calls): Omit<Tasks, Query> {
 /** While a shim that has died is being cleared away, containerd cannot reach it. */
 const clearingMs = 10_000;
 const retryMs = 50;
+/** Tasks that are asked for at once; one that is being dumped keeps its place until that is over. */
+const lookupsMax = 64;
 
 function queries(calls: Calls): Pick<Tasks, Query> {
   const get = (id: string, signal?: AbortSignal) =>
@@ -164,7 +166,7 @@ function queries(calls: Calls): Pick<Tasks, Query> {
       }),
     get,
     of: async (ids, signal) => {
-      const tasks = await settleAll(...ids.map((id) => peek(id, signal)));
+      const tasks = await mapLimited(ids, lookupsMax, (id, _, linked) => peek(id, linked), signal);
       return tasks.filter((task) => task !== undefined);
     },
     list: (signal) => attempt("list tasks", async () => (await calls.list({}, { signal })).tasks.map(taskOf)),

@@ -40,12 +40,12 @@ const cases: ReadonlyArray<readonly [string, Judgement, Judgement["status"], Reg
   ["v1 without a freezer", cgroups(["memory", "cpu", "pids"].map(v1)), "failure", /v1, without freezer/],
   ["no cgroups", cgroups([]), "failure", /no control groups/],
   ["user namespaces", judgeUserNamespaces(1000, undefined), "ok", /1000/],
-  ["kernel limits", judgeHostLimits([0, 65_536, 2_000_000]), "ok", /high enough/],
+  ["kernel limits", judgeHostLimits([0, 65_536, 2_000_000, 65_536, 8_388_608]), "ok", /high enough/],
   [
     "low kernel limits",
-    judgeHostLimits([16_384, 128, 2_000_000]),
+    judgeHostLimits([16_384, 128, 2_000_000, 200, 8_388_608]),
     "warning",
-    /pages-soft, fs\.inotify\.max_user_inst/,
+    /pages-soft, fs\.inotify\.max_user_instances, kernel\.keys\.maxkeys/,
   ],
   ["no user namespaces", judgeUserNamespaces(0, undefined), "failure", /is 0/],
   [

@@ -1,9 +1,9 @@
 /**
  * Opens a guest's socket without following what the sandbox may have planted in its place. The sandbox can write
- * in the socket's directory; the directories above are ours.
+ * in the socket's directory; the directories above are ours. A handle on a name opens nothing that could keep one
+ * waiting, so no thread is asked for it.
  */
-import { constants } from "node:fs";
-import { type FileHandle, open } from "node:fs/promises";
+import { closeSync, constants, fstatSync, openSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { DomainError, toDomainError } from "../lib/errors.js";
 
@@ -16,19 +16,19 @@ const openPathOnly = 0o10000000;
  */
 export async function connectSocket(path: string, timeoutMs: number, signal: AbortSignal): Promise<Socket> {
   signal.throwIfAborted();
-  const handle = await openName(path);
+  const handle = openName(path);
   try {
-    const found = await handle.stat();
+    const found = fstatSync(handle);
     if (!found.isSocket()) throw notASocket(path, found.isSymbolicLink());
     return await connectHandle(handle, { path, timeoutMs }, signal);
   } finally {
-    await handle.close();
+    closeSync(handle);
   }
 }
 
-async function openName(path: string): Promise<FileHandle> {
+function openName(path: string): number {
   try {
-    return await open(path, openPathOnly | constants.O_NOFOLLOW);
+    return openSync(path, openPathOnly | constants.O_NOFOLLOW);
   } catch (error) {
     throw unreachable(path, error);
   }
@@ -51,12 +51,12 @@ function unreachable(path: string, cause: unknown): DomainError {
 }
 
 function connectHandle(
-  handle: FileHandle,
+  handle: number,
   { path, timeoutMs }: { readonly path: string; readonly timeoutMs: number },
   signal: AbortSignal,
 ): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ path: `/proc/self/fd/${handle.fd}`, allowHalfOpen: true });
+    const socket = connect({ path: `/proc/self/fd/${handle}`, allowHalfOpen: true });
     const settle = (act: () => void) => {
       clearTimeout(timer);
       signal.removeEventListener("abort", onAbort);

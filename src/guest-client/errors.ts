@@ -53,7 +53,7 @@ const domainCode = {
   read_only: "failed_precondition",
   name_too_long: "invalid_argument",
   loop: "failed_precondition",
-  no_such_user: "not_found",
+  no_such_user: "invalid_argument",
   no_such_process: "not_found",
   exec_failed: "failed_precondition",
   too_many: "resource_exhausted",
@@ -73,7 +73,7 @@ const domainCode = {
 const hints: Partial<Record<GuestErrorName, string>> = {
   version: "the sandbox runs a guest of another release; start it anew from its image",
   permission_denied: "run the operation as another user of the sandbox, such as root",
-  no_such_user: "name a user of the sandbox's /etc/passwd, or a numeric uid",
+  no_such_user: "name a user of the sandbox's /etc/passwd, or a uid that the sandbox has",
   no_space: "free space in the sandbox, or on the node's data directory",
   too_many: "end some of the sandbox's processes, or raise its pids limit",
   no_memory: "raise the sandbox's memory limit",

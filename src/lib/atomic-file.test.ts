@@ -2,7 +2,7 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { renameDurably, syncTree, writeFileAtomic } from "./atomic-file.js";
+import { syncTree, syncWritten, writeFileAtomic } from "./atomic-file.js";
 
 let dir = "";
 beforeEach(async () => {
@@ -36,7 +36,7 @@ describe("writeFileAtomic", () => {
 });
 
 describe("directories", () => {
-  it("syncs a tree and moves it, without following links", async () => {
+  it("syncs a tree with names of any bytes, without following links", async () => {
     await mkdir(join(dir, "tmp", "sub"), { recursive: true });
     await writeFile(join(dir, "tmp", "sub", "pages"), "x");
     await symlink("/nonexistent", join(dir, "tmp", "dangling"));
@@ -46,7 +46,16 @@ describe("directories", () => {
       "x",
     );
     await syncTree(join(dir, "tmp"));
-    await renameDurably(join(dir, "tmp"), join(dir, "final"));
-    expect(await readdir(join(dir, "final"))).toEqual(["dangling", "sub"]);
+    expect(await readdir(join(dir, "tmp"))).toEqual(["dangling", "sub"]);
+  });
+
+  it("syncs what was written into one, but no links, and fails with the signal's reason", async () => {
+    for (let index = 0; index < 40; index++)
+      await writeFile(join(dir, `image-${index}`), "x", { mode: 0o400 });
+    await symlink("/nonexistent", join(dir, "dangling"));
+    await mkdir(join(dir, "sub"));
+    await syncWritten(dir);
+    await expect(syncWritten(dir, AbortSignal.abort(new Error("enough")))).rejects.toThrow("enough");
+    await expect(syncWritten(join(dir, "gone"))).rejects.toMatchObject({ code: "ENOENT" });
   });
 });

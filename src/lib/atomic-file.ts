@@ -1,6 +1,8 @@
 /** Files and directories that are whole or absent after a crash. */
+import { closeSync, constants, fsync, openSync, readdirSync } from "node:fs";
 import { open, readdir, rename, rm } from "node:fs/promises";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
+import { promisify } from "node:util";
 import { childOf } from "./byte-path.js";
 import { randomId } from "./ids.js";
 import { mapLimited } from "./limit.js";
@@ -28,7 +30,7 @@ export async function writeFileAtomic(
 }
 
 /** Writes a file that must not exist yet and makes its content durable; its name is so once its directory is synced. */
-export async function writeNewFile(
+async function writeNewFile(
   path: string,
   data: string | Uint8Array,
   { mode = 0o600 }: WriteOptions = {},
@@ -44,15 +46,8 @@ export async function syncDirectory(path: string | Buffer): Promise<void> {
   await directory.sync();
 }
 
-/** Moves a file or directory whose content is synced already; both ends must be on one filesystem. */
-export async function renameDurably(from: string, to: string): Promise<void> {
-  await rename(from, to);
-  await syncDirectory(dirname(to));
-  if (dirname(from) !== dirname(to)) await syncDirectory(dirname(from));
-}
-
-/** A disk writes several at once for little more than one. */
-const syncsAtOnce = 16;
+/** A disk writes several at once for little more than one. Libuv has 16 threads: others need some of them too. */
+const syncsAtOnce = 12;
 
 /** Syncs every regular file of a directory tree, then its directories; links are not followed. */
 export async function syncTree(path: string | Buffer, signal?: AbortSignal): Promise<void> {
@@ -69,4 +64,26 @@ export async function syncTree(path: string | Buffer, signal?: AbortSignal): Pro
 async function syncFile(path: Buffer): Promise<void> {
   await using file = await open(path, "r");
   await file.sync();
+}
+
+/**
+ * Syncs the regular files of a directory that have just been written, and the directory. The disk has the first of
+ * them to do when this returns its promise: opening them waits for nothing, and a caller who goes on without a pause
+ * would keep them from being opened otherwise.
+ */
+export async function syncWritten(directory: string, signal?: AbortSignal): Promise<void> {
+  const entries = readdirSync(directory, { withFileTypes: true }).filter((entry) => entry.isFile());
+  const paths = entries.map(({ name }) => join(directory, name));
+  await mapLimited([...paths, directory], syncsAtOnce, syncOpened, signal);
+}
+
+const syncDescriptor = promisify(fsync);
+
+async function syncOpened(path: string): Promise<void> {
+  const descriptor = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    await syncDescriptor(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
 }

@@ -8,6 +8,8 @@ export const errorCodes = [
   "unavailable",
   "deadline_exceeded",
   "cancelled",
+  "unauthenticated",
+  "permission_denied",
   "internal",
 ] as const;
 

@@ -10,6 +10,7 @@ import type {
   MessageShape,
 } from "@bufbuild/protobuf";
 import {
+  status as GrpcStatus,
   type handleBidiStreamingCall,
   type handleClientStreamingCall,
   type handleServerStreamingCall,
@@ -17,7 +18,10 @@ import {
   type Metadata,
   type MethodDefinition,
   Server,
+  type ServerCredentials,
   type ServerDuplexStream,
+  ServerInterceptingCall,
+  type ServerInterceptor,
   type ServerReadableStream,
   type ServerUnaryCall,
   type ServerWritableStream,
@@ -26,12 +30,19 @@ import {
   type UntypedHandleCall,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
-import { type Codec, codecOf, messageBytesMax } from "./grpc.js";
+import { type Address, formatAddress } from "./address.js";
+import { DomainError } from "./errors.js";
+import { messageBytesMax } from "./grpc.js";
+import { type Codec, codecOf } from "./grpc-codec.js";
 
 export interface HandlerContext {
   /** Aborted when the client cancels, goes away, or its deadline passes. */
   readonly signal: AbortSignal;
   readonly metadata: Metadata;
+  /** Where the client calls from, for messages. */
+  readonly peer: string;
+  /** DER of the client's certificate, where the server asks for one and the client has one of its authority. */
+  readonly peerCertificate: () => Buffer | undefined;
 }
 
 type HandlerOf<M> =
@@ -62,11 +73,62 @@ export interface ServiceParts {
   readonly implementation: UntypedServiceImplementation;
 }
 
+export interface ServerOptions {
+  /** Asked before each call, with the caller's certificate (DER) if it has one: the status with which it ends, if any. */
+  readonly refuse?: (peerCertificate: Buffer | undefined) => Partial<StatusObject> | undefined;
+  /** While calls are in flight: how often the other end is asked for a sign of life, and how long it has for that. */
+  readonly keepAliveMs?: number;
+}
+
 /** A server with the same message bounds as the clients of grpc.ts. */
-export function createServer(): Server {
+export function createServer({ refuse, keepAliveMs }: ServerOptions = {}): Server {
   return new Server({
     "grpc.max_receive_message_length": messageBytesMax,
     "grpc.max_send_message_length": messageBytesMax,
+    ...(keepAliveMs === undefined
+      ? {}
+      : { "grpc.keepalive_time_ms": keepAliveMs, "grpc.keepalive_timeout_ms": keepAliveMs }),
+    ...(refuse === undefined ? {} : { interceptors: [refusing(refuse)] }),
+  });
+}
+
+function refusing(refuse: NonNullable<ServerOptions["refuse"]>): ServerInterceptor {
+  return (_method, call) => {
+    const status = refuse(call.getAuthContext().sslPeerCertificate?.raw);
+    if (status === undefined) return new ServerInterceptingCall(call);
+    const refused = { code: GrpcStatus.PERMISSION_DENIED, details: "", ...status };
+    return new ServerInterceptingCall(call, { start: () => call.sendStatus(refused) });
+  };
+}
+
+/** Forcing is also what ends a graceful shutdown whose client never lets go. */
+export function shutDown(server: Server, graceMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const force = setTimeout(() => {
+      server.forceShutdown();
+      resolve();
+    }, graceMs);
+    server.tryShutdown(() => {
+      clearTimeout(force);
+      resolve();
+    });
+  });
+}
+
+/** Gives the port, which is another than 0 where 0 was asked for. Throws `failed_precondition`. */
+export function listen(server: Server, address: Address, credentials: ServerCredentials): Promise<number> {
+  const at = formatAddress(address);
+  return new Promise((resolve, reject) => {
+    server.bindAsync(at, credentials, (cause, port) => {
+      if (cause === null) resolve(port);
+      else
+        reject(
+          new DomainError("failed_precondition", `cannot listen on ${at}: ${cause.message}`, {
+            cause,
+            hint: "see that the address is this machine's, and that nothing else listens there",
+          }),
+        );
+    });
   });
 }
 
@@ -137,7 +199,10 @@ function serve(method: DescMethod, handler: unknown, mapError: MapError): Untype
 type OneCall = ServerUnaryCall<object, object> | ServerReadableStream<object, object>;
 type ManyCall = ServerWritableStream<object, object> | ServerDuplexStream<object, object>;
 
-type ServerCall = Pick<ServerUnaryCall<object, object>, "cancelled" | "metadata"> & {
+type ServerCall = Pick<
+  ServerUnaryCall<object, object>,
+  "cancelled" | "metadata" | "getAuthContext" | "getPeer"
+> & {
   once(event: "cancelled", listener: () => void): unknown;
 };
 
@@ -145,7 +210,13 @@ function contextOf(call: ServerCall): HandlerContext {
   const controller = new AbortController();
   call.once("cancelled", () => controller.abort());
   if (call.cancelled) controller.abort();
-  return { signal: controller.signal, metadata: call.metadata };
+  return {
+    signal: controller.signal,
+    metadata: call.metadata,
+    peer: call.getPeer(),
+    // Asked for where it is needed: reading it takes longer than many a call.
+    peerCertificate: () => call.getAuthContext().sslPeerCertificate?.raw,
+  };
 }
 
 async function answerOnce(call: OneCall, input: unknown, handler: ToOne): Promise<object> {

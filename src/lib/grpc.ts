@@ -3,19 +3,15 @@
  * The serving half is in grpc-server.ts.
  */
 import type { Readable } from "node:stream";
-import {
-  create,
-  type DescMessage,
-  type DescMethod,
-  type DescMethodBiDiStreaming,
-  type DescMethodClientStreaming,
-  type DescMethodServerStreaming,
-  type DescMethodUnary,
-  type DescService,
-  fromBinary,
-  type MessageInitShape,
-  type MessageShape,
-  toBinary,
+import type {
+  DescMethod,
+  DescMethodBiDiStreaming,
+  DescMethodClientStreaming,
+  DescMethodServerStreaming,
+  DescMethodUnary,
+  DescService,
+  MessageInitShape,
+  MessageShape,
 } from "@bufbuild/protobuf";
 import {
   type ChannelCredentials,
@@ -26,6 +22,7 @@ import {
   Metadata,
 } from "@grpc/grpc-js";
 import { DomainError } from "./errors.js";
+import { type Codec, codecOf } from "./grpc-codec.js";
 import { sendAll } from "./grpc-send.js";
 
 export interface CallOptions {
@@ -41,6 +38,8 @@ export interface ClientOptions {
   readonly metadata?: Readonly<Record<string, string>>;
   /** Turns what grpc-js reports into the caller's error. `method` is `package.Service/Method`. */
   readonly toError: (error: unknown, method: string) => Error;
+  /** Asked before each call: the error with which it fails at once, e.g. because the other end is known to be gone. */
+  readonly refuse?: () => Error | undefined;
 }
 
 type CallOf<M> =
@@ -64,6 +63,8 @@ export type Client<S extends DescService> = { readonly [K in keyof S["method"]]:
 export const messageBytesMax = 16 * 1024 * 1024;
 
 const channelDefaults: ChannelOptions = {
+  // Counts of every call and connection that nobody reads.
+  "grpc.enable_channelz": 0,
   "grpc.max_receive_message_length": messageBytesMax,
   "grpc.max_send_message_length": messageBytesMax,
   "grpc.initial_reconnect_backoff_ms": 50,
@@ -77,8 +78,22 @@ const channelDefaults: ChannelOptions = {
 export function openChannel(
   address: string,
   channelCredentials: ChannelCredentials = credentials.createInsecure(),
+  { keepAliveMs, serverName }: ChannelSettings = {},
 ): GrpcClient {
-  return new GrpcClient(address, channelCredentials, channelDefaults);
+  const keepAlive: ChannelOptions =
+    keepAliveMs === undefined
+      ? {}
+      : { "grpc.keepalive_time_ms": keepAliveMs, "grpc.keepalive_timeout_ms": keepAliveMs };
+  const name: ChannelOptions =
+    serverName === undefined ? {} : { "grpc.ssl_target_name_override": serverName };
+  return new GrpcClient(address, channelCredentials, { ...channelDefaults, ...keepAlive, ...name });
+}
+
+export interface ChannelSettings {
+  /** While calls are in flight: how often the other end is asked for a sign of life, and how long it has for that. */
+  readonly keepAliveMs?: number;
+  /** What TLS asks for, where it is not the host: an IP address is no name to ask for (RFC 6066). */
+  readonly serverName?: string;
 }
 
 /** Gives the service's methods as functions over an open channel. Closing the channel is the caller's part. */
@@ -108,35 +123,6 @@ function callFunction(channel: GrpcClient, method: DescMethod, defaults: ClientO
       return (requests: AsyncIterable<object>, options: CallOptions = {}) =>
         bidiStream(start, requests, options);
   }
-}
-
-export interface Codec {
-  /** `package.Service/Method`, for messages. */
-  readonly name: string;
-  readonly path: string;
-  readonly input: MessageCodec;
-  readonly output: MessageCodec;
-}
-
-export interface MessageCodec {
-  readonly encode: (init: object) => Buffer;
-  readonly decode: (bytes: Buffer) => object;
-}
-
-export function codecOf(method: DescMethod): Codec {
-  const name = `${method.parent.typeName}/${method.name}`;
-  return { name, path: `/${name}`, input: messageCodec(method.input), output: messageCodec(method.output) };
-}
-
-function messageCodec(desc: DescMessage): MessageCodec {
-  return {
-    encode(init) {
-      // The typed call signatures have checked the shape already.
-      const bytes = toBinary(desc, create(desc, init as MessageInitShape<typeof desc>));
-      return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    },
-    decode: (bytes) => fromBinary(desc, bytes),
-  };
 }
 
 interface CallStart {
@@ -174,8 +160,10 @@ function abortError(signal: AbortSignal, what: string): DomainError {
   return new DomainError("cancelled", `${what}: cancelled`, { cause: reason });
 }
 
-function refuseAborted(start: CallStart, signal: AbortSignal | undefined): void {
-  if (signal?.aborted) throw abortError(signal, start.codec.name);
+function refuseEarly({ codec, defaults }: CallStart, signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw abortError(signal, codec.name);
+  const refusal = defaults.refuse?.();
+  if (refusal !== undefined) throw refusal;
 }
 
 function cancelOnAbort(call: Cancellable, signal: AbortSignal | undefined): () => void {
@@ -186,7 +174,7 @@ function cancelOnAbort(call: Cancellable, signal: AbortSignal | undefined): () =
 }
 
 async function unary(start: CallStart, request: object, options: CallOptions): Promise<object> {
-  refuseAborted(start, options.signal);
+  refuseEarly(start, options.signal);
   const { channel, codec, defaults } = start;
   return await new Promise<object>((resolve, reject) => {
     let release = () => {};
@@ -212,7 +200,7 @@ async function* serverStream(
   request: object,
   options: CallOptions,
 ): AsyncGenerator<object> {
-  refuseAborted(start, options.signal);
+  refuseEarly(start, options.signal);
   const { channel, codec, defaults } = start;
   const call = channel.makeServerStreamRequest(
     codec.path,
@@ -248,7 +236,7 @@ async function clientStream(
   requests: AsyncIterable<object>,
   options: CallOptions,
 ): Promise<object> {
-  refuseAborted(start, options.signal);
+  refuseEarly(start, options.signal);
   const { channel, codec, defaults } = start;
   let release = () => {};
   try {
@@ -280,7 +268,7 @@ async function* bidiStream(
   requests: AsyncIterable<object>,
   options: CallOptions,
 ): AsyncGenerator<object> {
-  refuseAborted(start, options.signal);
+  refuseEarly(start, options.signal);
   const { channel, codec, defaults } = start;
   const call = channel.makeBidiStreamRequest(
     codec.path,

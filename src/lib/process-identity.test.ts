@@ -1,7 +1,14 @@
 import { execFile } from "node:child_process";
 import { once } from "node:events";
 import { describe, expect, it } from "vitest";
-import { identityOf, isDead, killProcess, parseProcStat, readProcessIdentity } from "./process-identity.js";
+import {
+  identityOf,
+  isDead,
+  isDoomed,
+  killProcess,
+  parseProcStat,
+  readProcessIdentity,
+} from "./process-identity.js";
 
 const fields = "1 42 42 0 -1 4194560 100 0 0 0 1 2 0 0 20 0 1 0 987654 1000 200";
 
@@ -44,4 +51,26 @@ describe("identity", () => {
 it("kills single processes only", () => {
   for (const pid of [0, 1, -1, -2, Number.NaN]) expect(() => killProcess(pid)).toThrow(/no process to kill/);
   killProcess(4_194_305);
+});
+
+describe("a process is doomed", () => {
+  const status = (state: string, own: string, shared: string) =>
+    `Name:\tguest\nState:\t${state}\nSigPnd:\t${own}\nShdPnd:\t${shared}\nSigBlk:\t0000000000000100\n`;
+  it.each([
+    ["that sleeps", status("S (sleeping)", "0000000000000000", "0000000000000000"), false],
+    ["with another signal waiting", status("D (disk sleep)", "0000000000000001", "0000000000004000"), false],
+    [
+      "with SIGKILL waiting for all of it",
+      status("D (disk sleep)", "0000000000000000", "0000000000000100"),
+      true,
+    ],
+    [
+      "with SIGKILL waiting for its thread",
+      status("D (disk sleep)", "0000000000000100", "0000000000000000"),
+      true,
+    ],
+    ["that is a zombie", status("Z (zombie)", "0000000000000000", "0000000000000000"), true],
+  ])("%s: %#", (_name, text, expected) => {
+    expect(isDoomed(text)).toBe(expected);
+  });
 });

@@ -62,6 +62,15 @@ function absent(thrown: NodeJS.ErrnoException): undefined {
   throw thrown;
 }
 
+/** The process is gone, or will be as soon as it may run: a frozen one keeps its SIGKILL waiting (proc_pid_status(5)). */
+export function isDoomed(status: string): boolean {
+  const pending = [...status.matchAll(/^(?:SigPnd|ShdPnd):\s*([0-9a-f]+)$/gm)];
+  const killed = pending.some(([, mask]) => (BigInt(`0x${mask}`) & sigkillBit) !== 0n);
+  return killed || /^State:\s*[ZXx]/m.test(status);
+}
+
+const sigkillBit = 1n << 8n;
+
 /** SIGKILL; a process that is gone already is as good. To kill(2), 0 and less are whole groups: never those. */
 export function killProcess(pid: number): void {
   if (!Number.isInteger(pid) || pid <= 1) throw new DomainError("internal", `${pid} is no process to kill`);

@@ -1,4 +1,5 @@
 /** Abort signals and deadlines that remove their listeners and timers when the work is over. */
+import { setMaxListeners } from "node:events";
 import { DomainError } from "./errors.js";
 
 export interface LinkedSignal extends Disposable {
@@ -12,6 +13,8 @@ export interface LinkedSignal extends Disposable {
  */
 export function linkSignals(...parents: readonly AbortSignal[]): LinkedSignal {
   const controller = new AbortController();
+  // What runs in parallel listens to one signal; whoever starts it bounds how much that is.
+  setMaxListeners(0, controller.signal);
   const follow = (event: Event) => controller.abort((event.target as AbortSignal).reason);
   const unlink = () => {
     for (const parent of parents) parent.removeEventListener("abort", follow);

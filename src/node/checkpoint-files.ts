@@ -1,5 +1,6 @@
 /** The directory of a checkpoint: finished into a whole one, looked at before a restore, thrown away. */
-import { rename, rm } from "node:fs/promises";
+import { existsSync, writeFileSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Checkpoint } from "../checkpoint/checkpoint.js";
 import { compareHost, requireCompatible } from "../checkpoint/compat.js";
@@ -13,9 +14,8 @@ import {
   manifestBytesMax,
   parseManifest,
 } from "../checkpoint/manifest.js";
-import { renameDurably, syncDirectory, syncTree, writeNewFile } from "../lib/atomic-file.js";
+import { syncDirectory, syncWritten } from "../lib/atomic-file.js";
 import { DomainError } from "../lib/errors.js";
-import { present } from "../lib/present.js";
 import { openRegular } from "../lib/regular-file.js";
 import { settleAll } from "../lib/settle.js";
 import type { Sandbox } from "../sandbox/sandbox.js";
@@ -33,27 +33,25 @@ export interface SealedImages {
   readonly durable: Promise<void>;
 }
 
-/** Digests a dump's images, and begins to make them durable. Not a fork's: it is used at once and gone after a crash. */
+/** Digests a dump's images while the disk takes them. Not a fork's: it is used at once and gone after a crash. */
 export async function sealImages(
   { paths, verifier }: Pick<Deps, "paths" | "verifier">,
   { id, kind, begun }: Pick<Checkpoint, "id" | "kind"> & Pick<Dump, "begun">,
   signal: AbortSignal,
 ): Promise<SealedImages> {
   if (kind === "fork") return { files: [], durable: Promise.resolve() };
-  const below = async (name: string) => {
-    const directory = join(paths.partial(id), name);
-    const files = await verifier.digest(directory, name === checkpointFiles.images ? { begun } : {}, signal);
-    return { files: files.map((file) => ({ ...file, path: join(name, file.path) })), directory };
-  };
-  const images = await below(checkpointFiles.images);
-  const memory = await present(below(checkpointFiles.memory));
-  const directories = [images, ...(memory === undefined ? [] : [memory])];
-  const durable = settleAll(...directories.map(({ directory }) => syncTree(directory, signal))).then(
-    () => {},
-  );
+  const { images, memory } = checkpointFiles;
+  const below = (name: string) => join(paths.checkpoint(id), name);
+  const names = [images, ...(existsSync(below(memory)) ? [memory] : [])];
+  const durable = settleAll(...names.map((name) => syncWritten(below(name), signal))).then(() => {});
   // Whoever makes it a whole checkpoint waits for it.
   durable.catch(() => {});
-  return { durable, files: directories.flatMap(({ files }) => files) };
+  const files: ManifestFile[] = [];
+  for (const name of names) {
+    const found = await verifier.digest(below(name), name === images ? { begun } : {}, signal);
+    files.push(...found.map((file) => ({ ...file, path: join(name, file.path) })));
+  }
+  return { durable, files };
 }
 
 export interface Finished {
@@ -66,22 +64,20 @@ export interface Finished {
   readonly base?: string;
 }
 
-/** Makes a dump's directory a whole checkpoint: manifest, sync, rename. A fork's is only renamed. */
+/** Makes a dump's directory a whole checkpoint, durable, manifest and all: it can be recorded. A fork's needs none. */
 export async function finishCheckpointFiles(
   deps: FileDeps,
   finished: Finished,
   { files, durable }: SealedImages,
 ): Promise<void> {
   const { id, kind } = finished;
-  const partial = deps.paths.partial(id);
-  if (kind === "fork") {
-    await rename(partial, deps.paths.checkpoint(id));
-    return;
-  }
+  if (kind === "fork") return;
+  const directory = deps.paths.checkpoint(id);
   const manifest = { ...manifestOf(deps, finished), files };
-  await settleAll(durable, writeNewFile(join(partial, checkpointFiles.manifest), formatManifest(manifest)));
-  await syncDirectory(partial);
-  await renameDurably(partial, deps.paths.checkpoint(id));
+  const manifestPath = join(directory, checkpointFiles.manifest);
+  writeFileSync(manifestPath, formatManifest(manifest), { flag: "wx", mode: 0o600 });
+  // One wait for all, its name too: in which order the disk takes them does not matter before the record.
+  await settleAll(durable, syncWritten(directory), syncDirectory(deps.paths.checkpoints));
 }
 
 function manifestOf({ settings, now }: FileDeps, finished: Finished): Omit<Manifest, "files"> {
@@ -184,6 +180,5 @@ function withoutManifest(what: string, { kind }: Checkpoint): DomainError {
 }
 
 export async function discardCheckpointFiles({ paths }: Pick<Deps, "paths">, id: string): Promise<void> {
-  await rm(paths.partial(id), { recursive: true, force: true });
   await rm(paths.checkpoint(id), { recursive: true, force: true });
 }

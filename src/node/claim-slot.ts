@@ -1,9 +1,11 @@
-/** Giving a warm slot to somebody: no restore, only a new identity. */
+/** Giving a warm slot to somebody: no restore, one thaw and one commit. */
 import { DomainError, isDomainError } from "../lib/errors.js";
+import { randomId } from "../lib/ids.js";
+import { settleAll } from "../lib/settle.js";
 import type { Sandbox } from "../sandbox/sandbox.js";
 import type { Deps } from "./deps.js";
 import { giveIdentity } from "./identity.js";
-import type { CreateOptions } from "./node.js";
+import type { CreateOptions, Env } from "./node.js";
 import type { Slots } from "./slots.js";
 
 /** A guest that has just been thawed answers at once; else the slot is of no use to anybody. */
@@ -26,21 +28,23 @@ export async function claimSlot(
     signal.throwIfAborted();
     const slot = slots.take(state.checkpoint);
     if (slot === undefined) return undefined;
+    slots.claimed();
     try {
       return await deps.queue.run(slot.id, () => handOver(deps, slot, options));
     } catch (thrown) {
       void slots.end(slot.id);
       if (isDomainError(thrown, "already_exists")) throw thrown;
       deps.log.warn({ err: thrown, slot: slot.id }, "a warm slot did not come to life");
-    } finally {
-      slots.tend();
     }
   }
 }
 
-/** Until the record says whose it is, a start of the agent ends it as it does every slot. */
+/**
+ * The record is made durable while the slot comes to life. In the journal the claim stands from the same commit until
+ * both are done: a start of the agent before that ends the slot, as nobody was told of it.
+ */
 async function handOver(deps: Deps, slot: Sandbox, { name, labels, env }: CreateOptions): Promise<Sandbox> {
-  const { freezer, store } = deps;
+  const { store } = deps;
   const claimed: Sandbox = {
     ...slot,
     ...(name === undefined ? {} : { name }),
@@ -48,20 +52,41 @@ async function handOver(deps: Deps, slot: Sandbox, { name, labels, env }: Create
     spec: { ...slot.spec, env: { ...slot.spec.env, ...env } },
     isSlot: false,
   };
-  await freezer.thaw(slot.id);
-  deps.failpoint("claim.thawed");
-  await giveIdentity(deps, claimed, AbortSignal.timeout(answerMs));
-  return store.soon(() => {
+  const operation = randomId();
+  const record = store.soon(() => {
     const now = deps.now();
     const owned = store.sandboxes.update(slot.id, ({ state }) => {
       // It may have ended meanwhile, which nobody noted of a slot.
       if (state.status !== "running") throw new DomainError("unavailable", `slot ${slot.id} has ended`);
       return { ...claimed, createdAt: now, state: { ...state, since: now } };
     });
-    deps.record("sandbox.created", {
-      sandbox: slot.id,
-      attributes: { origin: slot.origin.kind, warm: "true" },
-    });
+    const intent = { kind: "claim", sandbox: slot.id, args: {}, step: "started", startedAt: now } as const;
+    store.operations.insert({ id: operation, ...intent });
     return owned;
   });
+  try {
+    const [owned] = await settleAll(record, comeToLife(deps, claimed, env));
+    deps.failpoint("claim.done");
+    store.operations.delete(operation);
+    const attributes = { origin: slot.origin.kind, warm: "true" };
+    deps.record("sandbox.created", { sandbox: slot.id, attributes });
+    return owned;
+  } catch (thrown) {
+    takeBack(deps, slot, operation);
+    throw thrown;
+  }
+}
+
+/** It has had its own host name and machine id since it was restored; only an environment is news to its guest. */
+async function comeToLife(deps: Deps, claimed: Sandbox, env: Env): Promise<void> {
+  await deps.freezer.thaw(claimed.id);
+  deps.failpoint("claim.thawed");
+  if (Object.keys(env).length > 0) await giveIdentity(deps, claimed, AbortSignal.timeout(answerMs));
+}
+
+/** It is a slot again, which has no name and is of no use to anybody, until it is ended. */
+function takeBack({ store }: Deps, slot: Sandbox, operation: string): void {
+  if (store.sandboxes.peek(slot.id)?.isSlot === false)
+    store.sandboxes.update(slot.id, ({ state }) => ({ ...slot, state }));
+  store.operations.delete(operation);
 }

@@ -59,7 +59,7 @@ async function commit(
       undo.defer(() => deps.containerd.snapshots.remove(checkpointLayer(checkpoint)));
       undo.defer(() => removeLayerCopy(deps, checkpoint));
       const copy = await prepareLayerCopy(deps, { checkpoint, sandboxKey }, signal);
-      await standingStill(deps, sandbox, () => copyUpper(copy));
+      await standingStill(deps, sandbox, () => copyUpper(deps, copy));
       deps.failpoint("commit.copied");
       const { key } = await commitLayer(deps, { copy, checkpoint, durable: false }, signal);
       const committed = await makeImage(deps, { sandbox, key, options }, signal);

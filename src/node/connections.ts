@@ -2,19 +2,23 @@
  * The TCP connections of a sandbox. CRIU rebuilds one end after the other, and what the kernel still has to send
  * would meet an end that is not there yet, whose answer is a reset. So while there are any, nothing may move.
  */
+import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { present } from "../lib/present.js";
+import { present, presentSync } from "../lib/present.js";
 
 /** Whether the network namespace of these processes has TCP connections, IPv4 or IPv6. */
 export async function hasConnections(pids: readonly number[]): Promise<boolean> {
   for (const pid of pids) {
-    const read = (name: string) => present(readFile(`/proc/${pid}/net/${name}`, "utf8"));
-    const counters = await Promise.all(["snmp", "sockstat", "sockstat6"].map(read));
+    const counters = ["snmp", "sockstat", "sockstat6"].map((name) =>
+      presentSync(() => readFileSync(`/proc/${pid}/net/${name}`, "utf8")),
+    );
     // No counters: the process has ended, and another one knows.
     if (counters[0] === undefined) continue;
     const known = countersShow(counters.join("\n"));
     if (known !== undefined) return known;
-    const tables = await Promise.all(["tcp", "tcp6"].map(read));
+    const tables = await Promise.all(
+      ["tcp", "tcp6"].map((name) => present(readFile(`/proc/${pid}/net/${name}`, "utf8"))),
+    );
     return tables.some((table) => table !== undefined && tableShows(table));
   }
   return false;

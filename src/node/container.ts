@@ -1,10 +1,11 @@
 /** The container behind a running sandbox: made, and started cold or restored. */
 import { chmod, chown, link, mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { execa } from "execa";
 import type { Mount } from "../containerd/mounts.js";
 import { criuConfig } from "../criu/config.js";
 import { criuLogBytesMax, restoreError } from "../criu/log.js";
-import { toDomainError } from "../lib/errors.js";
+import { DomainError, toDomainError } from "../lib/errors.js";
 import { readProcessIdentity } from "../lib/process-identity.js";
 import { readTail } from "../lib/read-tail.js";
 import { openScope, type Scope } from "../lib/scope.js";
@@ -19,7 +20,17 @@ import { startError } from "./start-error.js";
 
 type ContainerDeps = Pick<
   Deps,
-  "containerd" | "freezer" | "guests" | "paths" | "settings" | "log" | "restores" | "shims" | "memoryd"
+  | "containerd"
+  | "freezer"
+  | "guests"
+  | "paths"
+  | "settings"
+  | "log"
+  | "launches"
+  | "restores"
+  | "endings"
+  | "shims"
+  | "memoryd"
 >;
 
 export interface LiveProcess {
@@ -39,7 +50,11 @@ export interface Launch {
  * Makes the container of a sandbox and waits until its guest answers. Whatever fails, nothing of it stays but
  * the layer. The caller's signal is heeded before the restore, not in its middle.
  */
-export async function launch(
+export function launch(deps: ContainerDeps, made: Launch, signal: AbortSignal): Promise<LiveProcess> {
+  return deps.launches.run(() => launchNow(deps, made, signal), signal);
+}
+
+async function launchNow(
   deps: ContainerDeps,
   { sandbox, rootfs, checkpointDir }: Launch,
   signal: AbortSignal,
@@ -65,6 +80,8 @@ export async function launch(
     });
     return (await startTask(deps, sandbox, checkpointDir !== undefined)).pid;
   }, signal);
+  // A restore brings the mount back.
+  if (checkpointDir === undefined) await showBootId(deps, sandbox, pid);
   const identity = await readProcessIdentity(pid);
   if (identity === undefined)
     throw toDomainError(undefined, `sandbox ${sandbox.id} ended as soon as it began`);
@@ -110,6 +127,9 @@ async function makeDirectories(
   await chown(guestDir, 0, settings.ids.base);
   // The mapped root may make its socket here, and take away nothing but its own.
   await chmod(guestDir, 0o1775);
+  // Only host root's to change: the directory is sticky.
+  if (sandbox.spec.bootId !== undefined)
+    await writeFile(paths.bootId(sandbox.id), `${sandbox.spec.bootId}\n`, { mode: 0o444 });
   const hasMemory = await placeMemory({ paths, settings }, sandbox.id, checkpointDir);
   await mkdir(paths.restoreWork(sandbox.id), { mode: 0o700 });
   await writeFile(paths.criuConfig(sandbox.id), criuConfig(), { mode: 0o600 });
@@ -146,4 +166,18 @@ async function createContainer(
     signal,
   );
   undo.defer(() => containerd.containers.delete(sandbox.id));
+}
+
+/** Nobody but the guest runs in it yet. runc mounts nothing below /proc/sys, so the guest's binary does, from outside. */
+async function showBootId(
+  { paths, settings }: ContainerDeps,
+  { id, spec }: Sandbox,
+  pid: number,
+): Promise<void> {
+  if (spec.bootId === undefined) return;
+  await execa(paths.guestBinary(settings.guestVersion), ["--show-boot-id", String(pid)]).catch(
+    (cause: unknown) => {
+      throw new DomainError("internal", `sandbox ${id} cannot be given a boot id`, { cause });
+    },
+  );
 }

@@ -1,4 +1,5 @@
 /** Creating a sandbox: from a template's golden checkpoint, from any checkpoint, or cold from an image. */
+import { randomUUID } from "node:crypto";
 import { DomainError } from "../lib/errors.js";
 import { randomId } from "../lib/ids.js";
 import { openScope } from "../lib/scope.js";
@@ -186,5 +187,6 @@ export function coldSpec({ settings }: Pick<Deps, "settings">, asked: ColdSpec):
     limits: asked.limits,
     allowPrivilegeEscalation: asked.allowPrivilegeEscalation,
     guestVersion: settings.guestVersion,
+    bootId: randomUUID(),
   };
 }

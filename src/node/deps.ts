@@ -3,11 +3,13 @@ import type { HostFacts } from "../checkpoint/compat.js";
 import type { Verifier } from "../checkpoint/verify.js";
 import type { Containerd } from "../containerd/client.js";
 import type { Clock } from "../lib/clock.js";
+import type { Copier } from "../lib/copier.js";
 import type { KeyedQueue } from "../lib/keyed-queue.js";
 import type { Limiter } from "../lib/limit.js";
 import type { Logger } from "../lib/log.js";
 import { shimLabel } from "../sandbox/observed.js";
 import type { Store } from "../store/open-store.js";
+import type { CgroupMounts } from "./cgroup.js";
 import type { Failpoint } from "./failpoint.js";
 import type { Freezer } from "./freezer.js";
 import type { Guests } from "./guests.js";
@@ -21,13 +23,21 @@ export interface Deps {
   readonly containerd: Containerd;
   readonly guests: Guests;
   readonly freezer: Freezer;
+  readonly copier: Copier;
   readonly shims: Shims;
   readonly memoryd: Memoryd;
   readonly paths: Paths;
   /** One line for each sandbox, by id; a template's build and an image's removal have lines too. */
   readonly queue: KeyedQueue;
-  /** Bounds the restores that run at once, over all sandboxes. */
+  /**
+   * Bounds the containers that are being made at once, over all sandboxes: what waits for a restore has a deadline
+   * in containerd already, and more at once are not faster.
+   */
+  readonly launches: Limiter;
+  /** Of these, the restores that run at once. */
   readonly restores: Limiter;
+  /** Bounds the tasks that are ended at once, over all sandboxes: runc runs for each. */
+  readonly endings: Limiter;
   /** Clones of one fork that are started at once. */
   readonly forkParallelism: number;
   readonly verifier: Verifier;
@@ -36,6 +46,8 @@ export interface Deps {
   readonly now: Clock;
   readonly log: Logger;
   readonly settings: Settings;
+  /** Where the control groups are, read once: with many sandboxes, the table of mounts is long. */
+  readonly cgroups: CgroupMounts;
 }
 
 /** Host ids of the sandboxes' user namespace, and what checkpoints have to fit. */

@@ -1,7 +1,7 @@
-/** CRIU's options for one dump, as the frozen sandbox calls for. */
-import { readlink, writeFile } from "node:fs/promises";
+/** CRIU's options for one dump, as the frozen sandbox calls for: it stands still until they are written. */
+import { readlinkSync, writeFileSync } from "node:fs";
 import { criuConfig } from "../criu/config.js";
-import { present } from "../lib/present.js";
+import { presentSync } from "../lib/present.js";
 import { hasConnections } from "./connections.js";
 import type { Deps } from "./deps.js";
 
@@ -10,13 +10,13 @@ export async function writeDumpConfig(
   id: string,
 ): Promise<void> {
   const pids = await freezer.pids(id);
-  const [connected, directories] = await Promise.all([hasConnections(pids), workingDirectories(pids)]);
-  const config = criuConfig({ networkLock: connected ? "nftables" : "skip", scanFirst: directories });
-  await writeFile(paths.criuConfig(id), config, { mode: 0o600 });
+  const networkLock = (await hasConnections(pids)) ? "nftables" : "skip";
+  const config = criuConfig({ networkLock, scanFirst: workingDirectories(pids) });
+  writeFileSync(paths.criuConfig(id), config, { mode: 0o600 });
 }
 
 /** As the sandbox sees them. */
-async function workingDirectories(pids: readonly number[]): Promise<string[]> {
-  const links = await Promise.all(pids.slice(0, 100).map((pid) => present(readlink(`/proc/${pid}/cwd`))));
+function workingDirectories(pids: readonly number[]): string[] {
+  const links = pids.slice(0, 100).map((pid) => presentSync(() => readlinkSync(`/proc/${pid}/cwd`)));
   return [...new Set(links.filter((link) => link !== undefined))];
 }

@@ -1,5 +1,5 @@
 /**
- * Memory and filesystem of a running sandbox at one instant, into a directory that is not yet a checkpoint.
+ * Memory and filesystem of a running sandbox at one instant, into a directory that no record knows yet.
  * The order is: quiesce the guest, freeze, dump and copy side by side, thaw, let the guest's clients back in.
  */
 
@@ -7,7 +7,6 @@ import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { criuLogBytesMax, dumpError } from "../criu/log.js";
 import { startStopwatch } from "../lib/clock.js";
-import { DomainError } from "../lib/errors.js";
 import { type Begun, readAhead } from "../lib/read-ahead.js";
 import { readTail } from "../lib/read-tail.js";
 import { openScope } from "../lib/scope.js";
@@ -24,10 +23,10 @@ type DumpDeps = Pick<Deps, "containerd" | "freezer" | "guests" | "paths" | "sett
 export interface DumpOptions {
   readonly checkpoint: string;
   /**
-   * Work for the time in which the processes stand still, as copying the writable layer; asked for before that, so
-   * that it can get ready. The dump waits for it. `standing` rejects when the sandbox does not get that far.
+   * Work for the time in which the processes stand still, as copying the writable layer; the dump waits for it. It
+   * begins once CRIU has been asked: whatever the agent did before that, the sandbox would stand still for longer.
    */
-  readonly beside?: (standing: Promise<void>) => Promise<void>;
+  readonly beside?: () => Promise<void>;
   /** The images are going to be digested and made durable: begin with that while CRIU writes them. */
   readonly readAhead: boolean;
   /** Leave the processes frozen: the caller kills them once the checkpoint is recorded. */
@@ -39,6 +38,11 @@ export interface Dump {
   readonly freezeMs: number;
   /** What has been read of the images, by name. */
   readonly begun: ReadonlyMap<string, Begun>;
+  /**
+   * The guest's clients are back, or it does not answer. Settles while others work on the images; until it has,
+   * the sandbox's line is not to be left.
+   */
+  readonly opened: Promise<void>;
 }
 
 /**
@@ -53,44 +57,32 @@ export async function dump(
 ): Promise<Dump> {
   const { freezer, guests, paths } = deps;
   await using undo = openScope();
-  const directory = paths.partial(options.checkpoint);
+  const directory = paths.checkpoint(options.checkpoint);
   undo.defer(() => rm(directory, { recursive: true, force: true }));
-  await settleAll(
-    makeDirectories(directory),
-    freezer.pids(sandbox.id).then((pids) => refuseTraced(sandbox.id, pids)),
-  );
-  const standing = openStanding();
-  const beside = options.beside?.(standing.reached);
-  // Waited for later, whatever becomes of it.
-  beside?.catch(() => {});
-  undo.defer(async () => {
-    standing.missed();
-    await beside?.catch(() => {});
-  });
+  await refuseTraced(sandbox.id, await freezer.pids(sandbox.id));
   undo.defer(() => reopen(deps, sandbox));
-  await guests.close(sandbox.id, signal);
+  await settleAll(guests.close(sandbox.id, signal), makeDirectories(directory));
   const frozen = startStopwatch();
   undo.defer(() => thaw(deps, sandbox));
   await freezer.freeze(sandbox.id);
   deps.failpoint("checkpoint.frozen");
   await writeDumpConfig(deps, sandbox.id);
-  standing.reach();
   const reading = options.readAhead
     ? readAhead(join(directory, checkpointFiles.images), pagesName)
     : undefined;
   undo.defer(() => reading?.end());
-  await settleAll(checkpointTask(deps, sandbox, directory), beside);
+  await settleAll(checkpointTask(deps, sandbox, directory), options.beside?.());
   deps.failpoint(options.stayFrozen ? "pause.dumped" : "checkpoint.dumped");
-  let freezeMs = frozen();
-  if (!options.stayFrozen) {
-    await freezer.thaw(sandbox.id);
-    freezeMs = frozen();
-    deps.failpoint("checkpoint.thawed");
-    await guests.open(sandbox.id, AbortSignal.timeout(30_000));
-  }
+  if (!options.stayFrozen) await freezer.thaw(sandbox.id);
+  const freezeMs = frozen();
+  if (!options.stayFrozen) deps.failpoint("checkpoint.thawed");
+  const opened = options.stayFrozen
+    ? Promise.resolve()
+    : guests.open(sandbox.id, AbortSignal.timeout(30_000));
+  opened.catch(() => {});
   await reading?.end();
   undo.move();
-  return { freezeMs, begun: reading?.begun ?? new Map() };
+  return { freezeMs, begun: reading?.begun ?? new Map(), opened };
 }
 
 async function makeDirectories(directory: string): Promise<void> {
@@ -101,18 +93,6 @@ async function makeDirectories(directory: string): Promise<void> {
 
 /** CRIU splices the pages of one process after another into these, and never goes back. */
 const pagesName = /^pages-\d+\.img$/;
-
-function openStanding() {
-  let reach = () => {};
-  let missed = () => {};
-  const reached = new Promise<void>((resolve, reject) => {
-    reach = resolve;
-    missed = () => reject(new DomainError("cancelled", "the sandbox was not frozen"));
-  });
-  // Nobody may wait for it.
-  reached.catch(() => {});
-  return { reached, reach, missed };
-}
 
 async function checkpointTask(deps: DumpDeps, sandbox: Sandbox, directory: string): Promise<void> {
   const workDirectory = join(directory, checkpointFiles.work);

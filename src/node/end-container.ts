@@ -5,16 +5,17 @@ import { execa } from "execa";
 import { DomainError, isDomainError } from "../lib/errors.js";
 import { present } from "../lib/present.js";
 import { killProcess } from "../lib/process-identity.js";
+import { settleAll } from "../lib/settle.js";
 import { waitUntil, withDeadline } from "../lib/signal.js";
 import type { Deps } from "./deps.js";
 
 const sigkill = 9;
 
-export type EndingDeps = Pick<Deps, "containerd" | "freezer" | "settings">;
+export type EndingDeps = Pick<Deps, "containerd" | "freezer" | "settings" | "endings">;
 
 /** Ends what runs of a container, however far it got, and removes its task. Idempotent. Gives its exit status. */
-export async function removeTask(deps: EndingDeps, id: string): Promise<number | undefined> {
-  return withDeadline(`ending the task of ${id}`, 60_000, async (signal) => {
+export function removeTask(deps: EndingDeps, id: string): Promise<number | undefined> {
+  const end = async (signal: AbortSignal) => {
     try {
       await killTask(deps, id, signal);
       return (await deps.containerd.tasks.delete(id, signal)).status;
@@ -22,11 +23,18 @@ export async function removeTask(deps: EndingDeps, id: string): Promise<number |
       if (!isDomainError(thrown, "not_found")) throw thrown;
       return endShimless(deps, id, signal);
     }
-  });
+  };
+  // The time in the line is not its own.
+  return deps.endings.run(() => withDeadline(`ending the task of ${id}`, 60_000, end));
 }
 
 /** Kills every process of a task; of one that is frozen, without letting a process run on. */
 async function killTask({ containerd, freezer }: EndingDeps, id: string, signal: AbortSignal): Promise<void> {
+  if (await freezer.isFrozen(id)) {
+    await freezer.kill(id);
+    await containerd.tasks.wait(id, signal);
+    return;
+  }
   const task = await containerd.tasks.get(id, signal);
   if (task.status === "stopped") return;
   if (task.status === "created") {
@@ -34,8 +42,7 @@ async function killTask({ containerd, freezer }: EndingDeps, id: string, signal:
     return;
   }
   // The first process of a pid namespace takes the others along. containerd would start runc for the same.
-  if (await freezer.isFrozen(id)) await freezer.kill(id);
-  else killProcess(task.pid);
+  killProcess(task.pid);
   await containerd.tasks.wait(id, signal);
 }
 
@@ -82,8 +89,7 @@ export async function removeContainer(
   id: string,
 ): Promise<number | undefined> {
   const status = await removeTask(deps, id);
-  await deps.containerd.containers.delete(id);
-  deps.shims.leave(id);
-  await rm(deps.paths.sandbox(id), { recursive: true, force: true });
+  const removeRecord = deps.containerd.containers.delete(id).then(() => deps.shims.leave(id));
+  await settleAll(removeRecord, rm(deps.paths.sandbox(id), { recursive: true, force: true }));
   return status;
 }

@@ -46,6 +46,13 @@ describe("events", () => {
     expect(await of(gone)).toEqual(["other"]);
   });
 
+  it("refuse a name that no sandbox has", async () => {
+    const events = open();
+    events.record({ type: "other", sandbox: gone, attributes: {} });
+    const listing = types(events.follow({ sandbox: "nobox", sinceId: 0, follow: false }, never));
+    await expect(listing).rejects.toMatchObject({ code: "not_found" });
+  });
+
   it("reach every follower once, those of before first", async () => {
     const events = open();
     for (let index = 0; index < 600; index++) events.record({ type: `${index}`, attributes: {} });

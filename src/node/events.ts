@@ -2,6 +2,7 @@
 import { createBell } from "../lib/bell.js";
 import type { Clock } from "../lib/clock.js";
 import { isDomainError } from "../lib/errors.js";
+import { isId } from "../lib/ids.js";
 import type { Events as StoredEvents } from "../store/events.js";
 import type { SandboxReader } from "../store/sandboxes.js";
 import type { EventQuery, NodeEvent } from "./node.js";
@@ -35,7 +36,7 @@ export function openEvents({ store, now }: EventDeps): NodeEvents {
     },
     async *follow({ sandbox: ref, sinceId, follow }, signal) {
       const filter = ref === undefined ? {} : { sandbox: idOf(store, ref) };
-      let afterId = sinceId;
+      let afterId = startOf(store, sinceId);
       for (;;) {
         signal.throwIfAborted();
         const page = store.events.list({ afterId, limit: pageSize, ...filter });
@@ -51,12 +52,16 @@ export function openEvents({ store, now }: EventDeps): NodeEvents {
   };
 }
 
-/** Events outlive their sandbox: an id that is not known any more is still one to look for. */
+function startOf({ events }: EventDeps["store"], sinceId: EventQuery["sinceId"]): number {
+  return sinceId === "now" ? events.lastId() : sinceId;
+}
+
+/** Events outlive their sandbox: an id that is not known any more is still one to look for, a name is not. */
 function idOf(store: EventDeps["store"], ref: string): string {
   try {
     return store.sandboxes.find(ref).id;
   } catch (thrown) {
-    if (isDomainError(thrown, "not_found")) return ref;
+    if (isDomainError(thrown, "not_found") && isId(ref)) return ref;
     throw thrown;
   }
 }

@@ -45,11 +45,11 @@ export function spawnOf(options: ExecOptions, { spec }: Pick<LiveSandbox, "spec"
   };
 }
 
-/** In a command line the user and the directory are arguments, and only the command is what may be missing. */
+/** In a command line the directory is an argument, and only the command is what may be missing. */
 export function spawnError(thrown: unknown): unknown {
   const code = guestErrorOf(thrown)?.code;
   const { code: kind, message, hint, cause } = toDomainError(thrown);
-  if (kind !== "not_found" || (code !== "no_such_user" && code !== "bad_cwd")) return thrown;
+  if (kind !== "not_found" || code !== "bad_cwd") return thrown;
   return new DomainError("invalid_argument", message, { cause, ...(hint === undefined ? {} : { hint }) });
 }
 
@@ -57,12 +57,11 @@ export function spawnError(thrown: unknown): unknown {
 interface Place {
   pid: number;
   seq: number;
-  isAttached: boolean;
 }
 
 /**
- * Follows a process until it exits. Leaving early lets go of it, and kills its group with `killOnClose`, which
- * the guest does by itself unless a dump has just cut the connection.
+ * Follows a process until it exits. Leaving early lets go of it, and kills its group with `killOnClose`. The guest does
+ * so by itself unless a dump has cut the connection, and that it has may not be known here yet.
  */
 export async function* followProcess(
   deps: ExecDeps,
@@ -71,7 +70,7 @@ export async function* followProcess(
 ): AsyncGenerator<ExecEvent> {
   const { id } = followed;
   using linked = linkSignals(signal);
-  const place: Place = { pid: 0, seq: 0, isAttached: false };
+  const place: Place = { pid: 0, seq: 0 };
   let feeding: Promise<void> | undefined;
   let hasExited = false;
   const open = (guest: Guest, attempt: number, until: AbortSignal) =>
@@ -89,9 +88,7 @@ export async function* followProcess(
   } finally {
     linked.abort(new DomainError("cancelled", "the process's stream has ended"));
     await feeding;
-    if (followed.killOnClose && place.pid !== 0 && !hasExited && !place.isAttached) {
-      await killGroup(deps, id, place.pid);
-    }
+    if (followed.killOnClose && place.pid !== 0 && !hasExited) await killGroup(deps, id, place.pid);
   }
 }
 
@@ -103,12 +100,11 @@ async function openProcess(
 ): Promise<AsyncIterable<ExecEvent>> {
   if (attempt === 0) {
     const process = await begin(guest, signal);
-    Object.assign(place, { pid: process.pid, seq: process.startSeq, isAttached: true });
+    Object.assign(place, { pid: process.pid, seq: process.startSeq });
     return started(process, place);
   }
   const { pid, seq } = place;
   const process = await guest.attach({ pid }, { from: { seq }, killOnClose }, signal);
-  place.isAttached = true;
   if (process.droppedBytes > 0) {
     process.close();
     throw lost(pid, process.droppedBytes, process.startSeq);
@@ -141,7 +137,6 @@ async function* events(process: GuestProcess, place: Place): AsyncGenerator<Exec
     yield outputEvent(output, place.seq);
   }
   const end = await process.exit;
-  place.isAttached = false;
   if (end.kind === "detached") throw disconnected(`following process ${process.pid}`);
   const { status } = end.exit;
   yield {

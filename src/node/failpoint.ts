@@ -1,8 +1,11 @@
 /**
  * Named places where a test can end the agent or make it fail: the proof that recovery works. A list such as
- * `pause.dumped=kill;fork.taken=error` arms them; nothing is armed by default.
+ * `pause.dumped=kill;fork.taken=error` arms them, or `@` and the path of a file with one, which is read whenever a
+ * place is passed and need not be there; nothing is armed by default.
  */
+import { readFileSync } from "node:fs";
 import { DomainError } from "../lib/errors.js";
+import { presentSync } from "../lib/present.js";
 
 export const failpoints = [
   "create.recorded",
@@ -10,13 +13,15 @@ export const failpoints = [
   "create.started",
   "create.done",
   "claim.thawed",
+  "claim.done",
   "checkpoint.frozen",
   "checkpoint.dumped",
   "checkpoint.thawed",
-  "checkpoint.renamed",
+  "checkpoint.moved",
+  "checkpoint.durable",
   "pause.recorded",
   "pause.dumped",
-  "pause.renamed",
+  "pause.durable",
   "pause.committed",
   "pause.killed",
   "resume.recorded",
@@ -42,8 +47,8 @@ export type FailpointName = (typeof failpoints)[number];
 export type FailpointAction = "kill" | "error";
 export type Failpoint = (name: FailpointName) => void;
 
-/** Parses `name=action;…`. Throws `invalid_argument` for a name or action that does not exist. */
-export function parseFailpoints(text: string): ReadonlyMap<FailpointName, FailpointAction> {
+/** Throws `invalid_argument` for a name or action that does not exist. */
+function parseFailpoints(text: string): ReadonlyMap<FailpointName, FailpointAction> {
   const armed = new Map<FailpointName, FailpointAction>();
   for (const part of text.split(";").filter((piece) => piece !== "")) {
     const [name = "", action = ""] = part.split("=");
@@ -59,12 +64,12 @@ export function parseFailpoints(text: string): ReadonlyMap<FailpointName, Failpo
 }
 
 /** `end` is what `kill` does: the agent passes a SIGKILL of itself. */
-export function openFailpoint(
-  armed: ReadonlyMap<FailpointName, FailpointAction>,
-  end: () => never,
-): Failpoint {
+export function openFailpoint(text: string, end: () => never): Failpoint {
+  const path = text.startsWith("@") ? text.slice(1) : undefined;
+  const constant = parseFailpoints(path === undefined ? text : "");
+  const read = (file: string) => parseFailpoints(presentSync(() => readFileSync(file, "utf8")) ?? "");
   return (name) => {
-    const action = armed.get(name);
+    const action = (path === undefined ? constant : read(path)).get(name);
     if (action === "kill") end();
     if (action === "error") throw new DomainError("internal", `failpoint ${name}`);
   };

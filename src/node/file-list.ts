@@ -3,7 +3,7 @@ import type { ListEnd } from "../guest-client/file-replies.js";
 import { entriesMax } from "../guest-client/file-streams.js";
 import { DomainError } from "../lib/errors.js";
 import { fileInfo } from "./file-info.js";
-import type { FileDeps, FilePlace } from "./file-operations.js";
+import type { FileDeps, FilePlace } from "./file-place.js";
 import type { FileInfo } from "./files.js";
 import type { Guest } from "./guests.js";
 

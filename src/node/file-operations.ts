@@ -1,48 +1,18 @@
 /** Files of a sandbox, through its guest and with the rights of one of its users. */
-import { posix } from "node:path";
 import type { FilePath } from "../guest-client/file-requests.js";
-import { DomainError } from "../lib/errors.js";
-import { fileInfo, filePath } from "./file-info.js";
+import { attributeOperations } from "./file-attributes.js";
+import { fileInfo } from "./file-info.js";
 import { listFiles } from "./file-list.js";
+import { changeablePlaceOf, type FileDeps, placeOf, requireChangeable } from "./file-place.js";
 import { readFile, writeFile } from "./file-transfer.js";
 import { watchFiles } from "./file-watch.js";
 import type { FileRef, Files } from "./files.js";
-import type { Guest, Guests } from "./guests.js";
-import { findLive, type LiveSandbox, type SandboxFinder } from "./running.js";
-
-export interface FileDeps extends SandboxFinder {
-  readonly guests: Pick<Guests, "call" | "stream">;
-}
-
-/** A path in a sandbox that lives. */
-export interface FilePlace {
-  readonly id: LiveSandbox["id"];
-  readonly file: FilePath;
-}
-
-export function placeOf(deps: SandboxFinder, ref: FileRef, verb: string): FilePlace {
-  const sandbox = findLive(deps, ref.sandbox, verb);
-  return { id: sandbox.id, file: filePath(ref, sandbox) };
-}
-
-/** For what changes files: without its socket there a sandbox could not be reached any more. */
-export function changeablePlaceOf(deps: SandboxFinder, ref: FileRef, verb: string): FilePlace {
-  requireChangeable(ref.path);
-  return placeOf(deps, ref, verb);
-}
-
-function requireChangeable(path: string): void {
-  const plain = posix.normalize(path).replace(/\/+$/, "");
-  if (plain !== "" && plain !== ownDirectory && !plain.startsWith(`${ownDirectory}/`)) return;
-  const what = plain === "" ? "the root directory" : `${ownDirectory}, through which the sandbox is reached,`;
-  throw new DomainError("failed_precondition", `cannot change ${path}: ${what} stays as it is`);
-}
-
-const ownDirectory = "/.ramet";
+import type { Guest } from "./guests.js";
 
 export function openFiles(deps: FileDeps): Files {
   return {
     ...nameOperations(deps),
+    ...attributeOperations(deps),
     async *list(ref, { depth }, signal) {
       yield* listFiles(deps, placeOf(deps, ref, "list files in"), depth, signal);
     },
@@ -60,7 +30,9 @@ export function openFiles(deps: FileDeps): Files {
 
 const looking = "look at a file in";
 
-function nameOperations(deps: FileDeps): Pick<Files, "stat" | "makeDir" | "rename" | "remove" | "symlink"> {
+function nameOperations(
+  deps: FileDeps,
+): Pick<Files, "stat" | "makeDir" | "rename" | "remove" | "changeOwner" | "symlink"> {
   async function act<T>(
     ref: FileRef,
     verb: string,
@@ -78,19 +50,27 @@ function nameOperations(deps: FileDeps): Pick<Files, "stat" | "makeDir" | "renam
       return fileInfo(await act(ref, looking, stat, signal));
     },
     async makeDir(ref, options, signal) {
-      await act(
+      const { created, entry } = await act(
         ref,
         "make a directory in",
         (files, file, s) => files.makeDirectory(file, options, s),
         signal,
       );
+      return { created, file: fileInfo(entry) };
     },
-    async rename(ref, to, signal) {
+    async rename(ref, to, options, signal) {
       requireChangeable(to);
-      await act(ref, "rename a file in", (files, file, s) => files.rename({ ...file, to }, {}, s), signal);
+      const rename = (files: Guest["files"], file: FilePath, linked: AbortSignal) =>
+        files.rename({ ...file, to }, options, linked);
+      return fileInfo(await act(ref, "rename a file in", rename, signal));
     },
-    async remove(ref, { recursive }, signal) {
-      await act(ref, "remove a file in", (files, file, s) => files.remove(file, { recursive }, s), signal);
+    async remove(ref, options, signal) {
+      await act(ref, "remove a file in", (files, file, s) => files.remove(file, options, s), signal);
+    },
+    async changeOwner(ref, owner, signal) {
+      const change = (files: Guest["files"], file: FilePath, linked: AbortSignal) =>
+        files.changeOwner(file, owner, linked);
+      return fileInfo(await act(ref, "change the owner of a file in", change, signal));
     },
     async symlink(ref, target, signal) {
       await act(

@@ -4,7 +4,7 @@ import type { FileReading } from "../guest-client/file-streams.js";
 import { DomainError } from "../lib/errors.js";
 import { interruptible } from "../lib/interruptible.js";
 import { fileInfo } from "./file-info.js";
-import type { FileDeps, FilePlace } from "./file-operations.js";
+import type { FileDeps, FilePlace } from "./file-place.js";
 import type { FileInfo } from "./files.js";
 import type { Guest } from "./guests.js";
 
@@ -102,21 +102,22 @@ export interface FileContent {
   /** Permission bits of a new file, less the umask 022. */
   readonly mode: number;
   readonly parents: boolean;
+  readonly inPlace?: boolean;
 }
 
 /**
- * Writes a file that appears whole or not at all. A dump waits for it for a while, then ends it with
+ * Writes a file that appears whole or not at all, unless it is written in place. A dump waits for it for a while, then ends it with
  * `unavailable`, as the content cannot be asked for twice.
  */
 export async function writeFile(
   { guests }: TransferDeps,
   { id, file }: FilePlace,
-  { data, mode, parents }: FileContent,
+  { data, mode, parents, inPlace = false }: FileContent,
   signal: AbortSignal,
 ): Promise<FileInfo> {
   const write = async (guest: Guest, linked: AbortSignal) => {
     const content = { ...file, data: interruptible(data, linked) };
-    const { entry } = await guest.files.write(content, { atomic: true, mode, parents }, linked);
+    const { entry } = await guest.files.write(content, { atomic: !inPlace, mode, parents }, linked);
     return fileInfo(entry);
   };
   return guests.call(id, write, signal);

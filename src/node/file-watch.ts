@@ -1,7 +1,7 @@
 /** Changes below a path as they happen, through dumps. */
 import { isDomainError } from "../lib/errors.js";
 import { fileChange } from "./file-info.js";
-import type { FileDeps, FilePlace } from "./file-operations.js";
+import type { FileDeps, FilePlace } from "./file-place.js";
 import type { FileChange } from "./files.js";
 import type { Guest } from "./guests.js";
 

@@ -110,9 +110,9 @@ const cloneName = (prefix: string, index: number) => `${prefix}-${index + 1}`;
 /** Names are looked at before the source is frozen for nothing; the store still has the last word. */
 function checkNamesFree({ store }: Pick<Deps, "store">, { namePrefix, count }: ForkOptions): void {
   if (namePrefix === undefined) return;
-  const taken = new Set(store.sandboxes.list().map(({ name }) => name));
   for (let index = 0; index < count; index++) {
     const name = cloneName(namePrefix, index);
-    if (taken.has(name)) throw new DomainError("already_exists", `a sandbox is called ${name} already`);
+    if (store.sandboxes.isNameTaken(name))
+      throw new DomainError("already_exists", `a sandbox is called ${name} already`);
   }
 }

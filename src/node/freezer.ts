@@ -1,11 +1,13 @@
 /**
  * The cgroup freezer, of either version (the kernel's freezer-subsystem and cgroup-v2 documents). The agent turns
- * it itself: containerd's pause and resume start runc each, some 8 ms during which a sandbox stands still.
+ * it itself: containerd's pause and resume start runc each, some 8 ms during which a sandbox stands still. So would
+ * it while a thread is asked to read and write the kernel's files, each of which takes microseconds.
  */
-import { readFile, writeFile } from "node:fs/promises";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { DomainError, isDomainError } from "../lib/errors.js";
-import { present } from "../lib/present.js";
+import { presentSync } from "../lib/present.js";
 import { killProcess } from "../lib/process-identity.js";
 import { delay, withDeadline } from "../lib/signal.js";
 import { cgroupsPathOf } from "../sandbox/oci-spec.js";
@@ -30,6 +32,8 @@ export interface Freezer {
 }
 
 const freezeMs = 10_000;
+/** Processes that wait in system calls stand still at once; whoever does not is not asked all the time. */
+const eagerMs = 1;
 const pollMs = 1;
 /** Version 1 can hang half-way when processes come while it freezes; thawing in between lets them settle. */
 const retryMs = 200;
@@ -38,13 +42,13 @@ export function openFreezer(mounts: CgroupMounts): Freezer {
   const groupOf = (id: string) => freezerDirectory(mounts, cgroupsPathOf(id));
 
   async function thaw(id: string): Promise<void> {
-    await present(turn(groupOf(id), false));
+    presentSync(() => turn(groupOf(id), false));
   }
 
   const procsPath = (id: string) => join(groupOf(id).path, "cgroup.procs");
 
   async function pids(id: string): Promise<number[]> {
-    const text = await present(readFile(procsPath(id), "utf8"));
+    const text = presentSync(() => readFileSync(procsPath(id), "utf8"));
     // 0 stands for a process of a pid namespace that cannot be seen from here.
     return (text ?? "")
       .split("\n")
@@ -65,7 +69,7 @@ export function openFreezer(mounts: CgroupMounts): Freezer {
       }
     },
     thaw,
-    isFrozen: async (id) => (await present(isStill(groupOf(id)))) ?? false,
+    isFrozen: async (id) => presentSync(() => isStill(groupOf(id))) ?? false,
     async kill(id) {
       // The signals take effect at the thaw, before anything else runs.
       for (const pid of await pids(id)) killProcess(pid);
@@ -77,13 +81,13 @@ export function openFreezer(mounts: CgroupMounts): Freezer {
 
 async function freezeGroup(group: CgroupDirectory, signal: AbortSignal): Promise<void> {
   for (;;) {
-    await turn(group, true);
-    const retryAt = performance.now() + retryMs;
-    while (performance.now() < retryAt) {
-      if (await isStill(group)) return;
-      await delay(pollMs, signal);
+    turn(group, true);
+    const startedAt = performance.now();
+    for (let passed = 0; passed < retryMs; passed = performance.now() - startedAt) {
+      if (isStill(group)) return;
+      await (passed < eagerMs ? setImmediate() : delay(pollMs, signal));
     }
-    if (group.version === 1) await turn(group, false);
+    if (group.version === 1) turn(group, false);
   }
 }
 
@@ -92,14 +96,14 @@ const files = {
   2: { state: "cgroup.freeze", on: "1", off: "0" },
 } as const;
 
-async function turn({ version, path }: CgroupDirectory, isOn: boolean): Promise<void> {
+function turn({ version, path }: CgroupDirectory, isOn: boolean): void {
   const { state, on, off } = files[version];
-  await writeFile(join(path, state), isOn ? on : off, { flag: "r+" });
+  writeFileSync(join(path, state), isOn ? on : off, { flag: "r+" });
 }
 
-async function isStill({ version, path }: CgroupDirectory): Promise<boolean> {
-  if (version === 1) return (await readFile(join(path, "freezer.state"), "utf8")).trim() === "FROZEN";
-  return /^frozen 1$/m.test(await readFile(join(path, "cgroup.events"), "utf8"));
+function isStill({ version, path }: CgroupDirectory): boolean {
+  if (version === 1) return readFileSync(join(path, "freezer.state"), "utf8").trim() === "FROZEN";
+  return /^frozen 1$/m.test(readFileSync(join(path, "cgroup.events"), "utf8"));
 }
 
 function explain(id: string, thrown: unknown): unknown {

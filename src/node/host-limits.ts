@@ -1,6 +1,6 @@
 /**
  * Limits of the kernel that count per user of the host: all sandboxes share one range of ids, so they count all
- * sandboxes together, and a restore that meets one fails. What they guard against counts as a sandbox's memory.
+ * sandboxes together, and a start that meets one fails. What they guard against counts as a sandbox's memory.
  */
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -20,6 +20,9 @@ export const hostLimits: readonly HostLimit[] = [
   // 128 by default (inotify(7)).
   { path: "fs/inotify/max_user_instances", atLeast: 65_536 },
   { path: "fs/inotify/max_user_watches", atLeast: 1_048_576 },
+  // runc gives each container that it starts cold a session keyring: 200 keys and 20000 bytes by default (keyrings(7)).
+  { path: "kernel/keys/maxkeys", atLeast: 65_536 },
+  { path: "kernel/keys/maxbytes", atLeast: 8_388_608 },
 ];
 
 /** The value to set; undefined when it is enough. */

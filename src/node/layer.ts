@@ -1,10 +1,8 @@
 /** Filesystem layers of sandboxes: the active one, copies of it at one instant, and what is committed of them. */
 import { rmdir } from "node:fs/promises";
 import { join } from "node:path";
-import { execa } from "execa";
 import { type Mount, mappingLabelsOf, upperDirectory } from "../containerd/mounts.js";
 import { syncTree } from "../lib/atomic-file.js";
-import { DomainError } from "../lib/errors.js";
 import { settleAll } from "../lib/settle.js";
 import { type Deps, labels } from "./deps.js";
 import { unshiftOwners } from "./unshift.js";
@@ -69,25 +67,9 @@ export async function prepareLayerCopy(
   return { key, directory: upperDirectory(mounts), source: upperDirectory(source) };
 }
 
-/**
- * Copies a writable layer whose sandbox stands still. `cp -a` keeps owners, hard links, holes, extended
- * attributes (overlay's marks too), devices (overlay's whiteouts) and FIFOs; reflinks where the disk has them.
- */
-export async function copyUpper({ source, directory }: LayerCopy): Promise<void> {
-  try {
-    await execa("cp", ["-a", "--reflink=auto", "--sparse=auto", "--", `${source}/.`, directory]);
-  } catch (thrown) {
-    const text = thrown instanceof Error && "stderr" in thrown ? String(thrown.stderr) : String(thrown);
-    const full = text.includes("No space left on device");
-    throw new DomainError(
-      full ? "resource_exhausted" : "internal",
-      `copying the layer failed: ${text.trim()}`,
-      {
-        cause: thrown,
-        ...(full ? { hint: "free disk space in the data directory and try again" } : {}),
-      },
-    );
-  }
+/** Copies a writable layer whose sandbox stands still: overlay's marks are extended attributes and devices. */
+export function copyUpper({ copier }: Pick<Deps, "copier">, { source, directory }: LayerCopy): Promise<void> {
+  return copier.copy(source, directory);
 }
 
 export interface LayerCommit {

@@ -84,7 +84,9 @@ async function begin(options: MemorydOptions): Promise<void> {
   if (isForeign) {
     // It may be starting beside the agent.
     const answers = async () => (await versionOf(socket)) !== undefined;
-    await waitUntil(`memoryd at ${socket}`, answers, { intervalMs: 50, timeoutMs: startMs });
+    await waitUntil("memoryd", answers, { intervalMs: 50, timeoutMs: startMs }).catch((cause: unknown) => {
+      throw silent(socket, cause, "start it: the agent does not, because of memory.memoryd_socket");
+    });
     return;
   }
   const running = await versionOf(socket);
@@ -122,6 +124,12 @@ function unexpected(answer: string): never {
   throw new DomainError("internal", `memoryd: ${answer.replace(/^error /, "")}`);
 }
 
+const silent = (socket: string, cause: unknown, hint?: string) =>
+  new DomainError("unavailable", `memoryd does not answer at ${socket}`, {
+    cause,
+    ...(hint === undefined ? {} : { hint }),
+  });
+
 /** One request on a connection of its own; `unavailable` when nobody is there. */
 function ask(socket: string, request: string, signal?: AbortSignal): Promise<string> {
   return withDeadline(
@@ -134,7 +142,7 @@ function ask(socket: string, request: string, signal?: AbortSignal): Promise<str
         return (await text(connection)).trimEnd();
       } catch (cause) {
         linked.throwIfAborted();
-        throw new DomainError("unavailable", `memoryd does not answer at ${socket}`, { cause });
+        throw silent(socket, cause);
       } finally {
         connection.destroy();
       }

@@ -9,12 +9,14 @@ import type { Limits, Sandbox, SandboxId } from "../sandbox/sandbox.js";
 import type { SandboxStatus } from "../sandbox/state.js";
 import type { SlotTarget, Template, TemplateSpec } from "../template/template.js";
 import type { Files } from "./files.js";
+import type { Ports } from "./ports.js";
 import type { Processes } from "./processes.js";
 
 export interface Node {
   readonly sandboxes: Sandboxes;
   readonly processes: Processes;
   readonly files: Files;
+  readonly ports: Ports;
   readonly checkpoints: Checkpoints;
   readonly templates: Templates;
   readonly images: Images;
@@ -100,7 +102,12 @@ export interface Sandboxes {
   /** Deletes the other clones of the same fork. `failed_precondition` for what is no clone of one. */
   keep(ref: string, options: KeepOptions, signal: AbortSignal): Promise<Kept>;
   pause(ref: string, signal: AbortSignal): Promise<{ sandbox: Sandbox; checkpoint: Checkpoint }>;
+  /** Keeps its files alone: its processes end. */
+  pauseWithoutMemory(ref: string, signal: AbortSignal): Promise<Sandbox>;
+  /** Where its pause kept no memory, it is started anew from its files. */
   resume(ref: string, signal: AbortSignal): Promise<Sandbox>;
+  /** Gives up what its pause kept of memory, and starts it anew from its files. */
+  resumeWithoutMemory(ref: string, signal: AbortSignal): Promise<Sandbox>;
   /**
    * Takes a running or paused sandbox back to a checkpoint of its lineage under the same id; what it was is given
    * up. `failed_precondition`: another state, or a checkpoint that is none of its own and none of its ancestors'.
@@ -115,6 +122,8 @@ export interface Sandboxes {
     signal: AbortSignal,
   ): Promise<{ image: Image; layerBytes: number }>;
   stats(ref: string, signal: AbortSignal): Promise<Stats>;
+  /** By what each is called. Those that cannot be read are left out. */
+  listStats(refs: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, Stats>>;
   logs(
     ref: string,
     options: { readonly pid?: number; readonly follow: boolean },
@@ -163,10 +172,12 @@ export interface TemplateProgress {
   readonly message: string;
   readonly template?: Template;
 }
-/** `memoryBytes` is of the golden checkpoint; 0 until it is ready. */
 export interface TemplateView {
   readonly template: Template;
+  /** Of the golden checkpoint; 0 until it is ready. */
   readonly memoryBytes: number;
+  /** What one more slot is likely to take; 0 until it is ready, and where its files cannot be read. */
+  readonly cloneBytes: number;
   readonly slots: SlotsView;
 }
 export interface SlotsView extends SlotTarget {
@@ -213,7 +224,8 @@ export interface Images {
 
 export interface EventQuery {
   readonly sandbox?: string;
-  readonly sinceId: number;
+  /** Events with a greater id. `now`: those to come. */
+  readonly sinceId: number | "now";
   readonly follow: boolean;
 }
 export interface NodeEvent {

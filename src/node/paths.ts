@@ -7,13 +7,14 @@ export interface Paths {
   guestDir(id: string): string;
   /** In the guest directory: files of shared memory. */
   memoryDir(id: string): string;
+  /** In the guest directory: what processes see as the kernel's boot id. */
+  bootId(id: string): string;
   restoreWork(id: string): string;
   /** CRIU's options for the sandbox, written before each dump and restore. */
   criuConfig(id: string): string;
   readonly sandboxes: string;
-  /** A whole checkpoint; one in the making has `.partial` behind its name. */
+  /** Whole once it is recorded: what has no record is in the making, or left by a crash. */
   checkpoint(id: string): string;
-  partial(id: string): string;
   readonly checkpoints: string;
   guestBinary(version: string): string;
   /** An empty directory. */
@@ -37,11 +38,11 @@ export function nodePaths({ dataDir }: { readonly dataDir: string }): Paths {
     sandbox: (id) => join(sandboxes, id),
     guestDir: (id) => join(sandboxes, id, "guest"),
     memoryDir: (id) => join(sandboxes, id, "guest/memory"),
+    bootId: (id) => join(sandboxes, id, "guest/boot_id"),
     restoreWork: (id) => join(sandboxes, id, "work"),
     criuConfig: (id) => join(sandboxes, id, "criu.conf"),
     sandboxes,
     checkpoint: (id) => join(checkpoints, id),
-    partial: (id) => join(checkpoints, `${id}.partial`),
     checkpoints,
     guestBinary: (version) => join(dataDir, "guest", version, "guest"),
     empty: join(dataDir, "empty"),

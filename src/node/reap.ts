@@ -56,7 +56,7 @@ export async function reapUnused(
 
 /** A fork that is still cloning holds its checkpoint through the journal. */
 function isBeingForked({ store }: ReapDeps, id: string): boolean {
-  return store.operations.list().some(({ kind, checkpoint }) => kind === "fork" && checkpoint === id);
+  return store.operations.holds("fork", id);
 }
 
 function forgetUnused(
@@ -64,11 +64,13 @@ function forgetUnused(
   id: string,
   isForking: (id: string) => boolean,
 ): Checkpoint | undefined {
+  // One that stays, as it mostly does, is not worth a transaction's wait for the disk.
+  if (store.checkpoints.hasDependents(id)) return undefined;
   return store.transact((writer) => {
     const checkpoint = writer.checkpoints.peek(id);
     if (checkpoint === undefined || (checkpoint.kind !== "fork" && checkpoint.kind !== "golden"))
       return undefined;
-    if (isForking(id) || writer.checkpoints.dependents(id).length > 0) return undefined;
+    if (isForking(id) || writer.checkpoints.hasDependents(id)) return undefined;
     writer.checkpoints.delete(id);
     return checkpoint;
   });

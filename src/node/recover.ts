@@ -2,20 +2,26 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { toDomainError } from "../lib/errors.js";
+import { mapLimited } from "../lib/limit.js";
 import { planRecovery } from "../sandbox/plan.js";
 import { type Executors, executeStep, type Step } from "../sandbox/recovery-step.js";
+import { planRounds } from "../sandbox/rounds.js";
 import type { Sandbox, SandboxId } from "../sandbox/sandbox.js";
+import { memoryIn } from "../sandbox/state.js";
 import type { Deps } from "./deps.js";
 import { thaw } from "./dump.js";
 import { removeContainer } from "./end-container.js";
 import { observe } from "./observe.js";
-import { completeResume, endPaused } from "./pause.js";
+import { endPaused } from "./pause.js";
 import { reapUnused } from "./reap.js";
 import { moveTo } from "./record.js";
+import { completeResume } from "./resume.js";
 import { finishDelete, finishStop } from "./stop.js";
 
 /** Bound of one step; a step that fails is logged and left for the next start. */
 const stepMs = 120_000;
+/** Steps that are taken side by side: a guest that does not answer keeps its place for half a minute. */
+const stepsMax = 32;
 
 export async function recover(deps: Deps, signal: AbortSignal): Promise<void> {
   const { store, log } = deps;
@@ -28,7 +34,7 @@ export async function recover(deps: Deps, signal: AbortSignal): Promise<void> {
   await endDumps(deps, recorded.sandboxes);
   const steps = planRecovery(recorded, await observe(deps, signal));
   const executors = recoveryExecutors(deps);
-  for (const step of steps) await take(step);
+  for (const round of planRounds(steps)) await mapLimited(round, stepsMax, take, signal);
   if (steps.length > 0) log.info({ steps: steps.length }, "recovered");
 
   async function take(step: Step): Promise<void> {
@@ -83,12 +89,12 @@ function recoveryExecutors(deps: Deps): Executors {
     async finishResume({ id, pid, pidStart, checkpoint }, signal) {
       await thaw(deps, store.sandboxes.get(id));
       await reach(id, signal);
-      await completeResume(deps, store.sandboxes.get(id), { pid, pidStart, checkpoint });
+      await completeResume(deps, store.sandboxes.get(id), { pid, pidStart, ...memoryIn(checkpoint) });
     },
     finishPause: ({ id }) => endPaused(deps, id),
     async rollBackResume({ id, checkpoint }) {
       await removeContainer(deps, id);
-      moveTo(deps, id, { status: "paused", since: now(), checkpoint });
+      moveTo(deps, id, { status: "paused", since: now(), ...memoryIn(checkpoint) });
     },
     async rollBackCreate({ id }) {
       await removeContainer(deps, id);

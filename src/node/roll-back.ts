@@ -8,9 +8,10 @@ import { transition } from "../sandbox/state.js";
 import { checkRestorable, discardCheckpointFiles } from "./checkpoint-files.js";
 import type { Deps } from "./deps.js";
 import { prepareSandboxLayer, sandboxLayer } from "./layer.js";
-import { endPaused, resume } from "./pause.js";
+import { endPaused } from "./pause.js";
 import { reapUnused } from "./reap.js";
 import { journaled, stateError } from "./record.js";
+import { resume } from "./resume.js";
 
 export async function rollBackSandbox(
   deps: Deps,
@@ -24,7 +25,7 @@ export async function rollBackSandbox(
     id,
     async () => {
       await goBack(deps, id, target, signal);
-      const sandbox = await resume(deps, id, AbortSignal.timeout(resumeMs));
+      const sandbox = await resume(deps, id, { memory: true }, AbortSignal.timeout(resumeMs));
       deps.record("sandbox.rolled_back", { sandbox: id, attributes: { checkpoint: target.id } });
       return sandbox;
     },
@@ -85,7 +86,8 @@ function record(
   deps.store.transact((store) => {
     // Its removal may have come first; from here the record keeps it.
     store.checkpoints.get(target.id);
-    if (state.status === "paused") store.checkpoints.delete(state.checkpoint);
+    if (state.status === "paused" && state.checkpoint !== undefined)
+      store.checkpoints.delete(state.checkpoint);
     store.sandboxes.update(id, (current) => {
       const paused = { status: "paused", since, checkpoint: target.id } as const;
       return {
@@ -108,6 +110,7 @@ function originAt({ origin }: Sandbox, checkpoint: string): Origin {
 /** What the sandbox was: its layer, the memory of its pause, and a fork's checkpoint that nothing stands on any more. */
 async function forget(deps: Deps, { snapshotKey, state, origin }: Sandbox): Promise<void> {
   await deps.containerd.snapshots.remove(snapshotKey);
-  if (state.status === "paused") await discardCheckpointFiles(deps, state.checkpoint);
+  if (state.status === "paused" && state.checkpoint !== undefined)
+    await discardCheckpointFiles(deps, state.checkpoint);
   if ("checkpoint" in origin) await reapUnused(deps, origin.checkpoint);
 }

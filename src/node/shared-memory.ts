@@ -2,12 +2,13 @@
  * The memory that sandboxes share. A dump's bulk memory goes into files; each checkpoint and each sandbox has names
  * (hard links) for all of them that it needs, so none goes while anything maps it.
  */
-import { chown, mkdir, readdir, stat } from "node:fs/promises";
+import { mkdirSync, readdirSync, statSync } from "node:fs";
+import { chown, mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { convertDump } from "../criu/image/convert-dump.js";
 import { guardProcesses } from "../criu/image/guard.js";
 import { linkMemory } from "../criu/image/link-memory.js";
-import { present } from "../lib/present.js";
+import { present, presentSync } from "../lib/present.js";
 import { guestMountPoint, memoryPath } from "../sandbox/oci-spec.js";
 import type { SandboxId } from "../sandbox/sandbox.js";
 import type { Deps } from "./deps.js";
@@ -36,21 +37,22 @@ const movedBytesMin = 4 * 1024 * 1024;
 
 /** After the dump, before its images are digested. The sandbox may be running on. */
 export async function shareMemory(
-  { paths, settings, memoryd }: MemoryDeps,
+  { paths, settings, memoryd, failpoint }: MemoryDeps & Pick<Deps, "failpoint">,
   { sandbox, checkpoint, move }: Sharing,
   signal: AbortSignal,
 ): Promise<MemorySizes> {
-  const directory = paths.partial(checkpoint);
+  const directory = paths.checkpoint(checkpoint);
   const images = join(directory, checkpointFiles.images);
   const memory = join(directory, checkpointFiles.memory);
   const own = paths.memoryDir(sandbox);
-  const hasEarlier = ((await present(readdir(own))) ?? []).length > 0;
+  const hasEarlier = (presentSync(() => readdirSync(own)) ?? []).length > 0;
   if (!hasEarlier && !(move && memoryd.isAvailable))
-    return { memoryBytes: await bytesIn(images), inheritedBytes: 0 };
-  await mkdir(memory, { mode: 0o700 });
+    return { memoryBytes: bytesIn(images), inheritedBytes: 0 };
+  mkdirSync(memory, { mode: 0o700 });
   const converted = await convertDump(
     {
-      ...{ images, memory, checkpoint, memoryPath, mountPath: guestMountPoint },
+      ...{ images, memory, earlierMemory: own, checkpoint, memoryPath, mountPath: guestMountPoint },
+      written: () => failpoint("checkpoint.moved"),
       owner: { uid: 0, gid: settings.ids.base },
       isWorthIt: (pid, movedBytes) =>
         move && memoryd.isAvailable && pid !== guestPid && movedBytes >= movedBytesMin,
@@ -59,11 +61,11 @@ export async function shareMemory(
   );
   const pids = converted.processes.filter(({ mapsMemory }) => mapsMemory).map(({ pid }) => pid);
   if (pids.length > 0) await guardProcesses({ images, pids }, signal);
-  const moved = await bytesIn(memory);
+  const moved = bytesIn(memory);
   await linkMemory(own, memory, converted.earlier);
   return {
-    memoryBytes: (await bytesIn(images)) + moved,
-    inheritedBytes: (await bytesIn(memory)) - moved,
+    memoryBytes: bytesIn(images) + moved,
+    inheritedBytes: bytesIn(memory) - moved,
   };
 }
 
@@ -72,22 +74,20 @@ export async function sharedBytesMax(
   { paths }: Pick<MemoryDeps, "paths">,
   sandbox: SandboxId,
 ): Promise<number> {
-  return (await present(bytesIn(paths.memoryDir(sandbox)))) ?? 0;
+  return presentSync(() => bytesIn(paths.memoryDir(sandbox))) ?? 0;
 }
 
 /** Pages of a whole checkpoint that a restore reads, so that each sandbox has its own; 0 when it has gone. */
 export async function readBytesOf({ paths }: Pick<MemoryDeps, "paths">, checkpoint: string): Promise<number> {
-  return (await present(bytesIn(join(paths.checkpoint(checkpoint), checkpointFiles.images)))) ?? 0;
+  return presentSync(() => bytesIn(join(paths.checkpoint(checkpoint), checkpointFiles.images))) ?? 0;
 }
 
 const blockBytes = 512;
 
 /** Of pages and memory files, which have holes. */
-async function bytesIn(directory: string): Promise<number> {
-  const names = (await readdir(directory)).filter(
-    (name) => !name.endsWith(".img") || name.startsWith("pages-"),
-  );
-  const stats = await Promise.all(names.map((name) => stat(join(directory, name))));
+function bytesIn(directory: string): number {
+  const names = readdirSync(directory).filter((name) => !name.endsWith(".img") || name.startsWith("pages-"));
+  const stats = names.map((name) => statSync(join(directory, name)));
   return stats.reduce((sum, { size, blocks }) => sum + Math.min(size, blocks * blockBytes), 0);
 }
 

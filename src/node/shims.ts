@@ -17,7 +17,7 @@ export interface Shims extends AsyncDisposable {
   /** Forgets a shim that has died; gives the sandboxes that were in it. */
   lost(shim: string): readonly string[];
   /** Forgets those that have died while containerd's events were not followed. */
-  review(signal: AbortSignal): Promise<void>;
+  review(signal?: AbortSignal): Promise<void>;
 }
 
 export interface ShimsOptions {

@@ -21,8 +21,8 @@ const startBytes = 1 * MiB;
 const pageTableShare = 8 / 4096;
 
 /** Of one that is there; of process `pid`. */
-export async function slotBytes(pid: number): Promise<number> {
-  return (await readHeldBytes(pid)) + outsideBytes;
+export async function slotBytes({ cgroups }: Pick<Deps, "cgroups">, pid: number): Promise<number> {
+  return (await readHeldBytes(cgroups, pid)) + outsideBytes;
 }
 
 /** Of one that is to be restored from the checkpoint, before there has been any. */

@@ -1,6 +1,8 @@
 /** The warm slots that stand ready: made, measured, given away, ended. */
+import { readFileSync } from "node:fs";
 import { DomainError } from "../lib/errors.js";
 import { randomId } from "../lib/ids.js";
+import { isDoomed } from "../lib/process-identity.js";
 import type { Sandbox, SandboxId } from "../sandbox/sandbox.js";
 import { makeSandbox, planTemplate } from "./create.js";
 import type { Deps } from "./deps.js";
@@ -18,7 +20,10 @@ export interface SlotPool {
   end(id: string): Promise<void>;
   /** Ends one that is ready still: in the meantime a create may have taken it. */
   endReady(id: string): Promise<void>;
-  /** Those that are ready, as they are now: measured, and without those that have died. */
+  /**
+   * Those that are ready, measured, and without those that have died; as of a few seconds ago at most, as each slot
+   * that is made asks, and a thousand take a while to look at.
+   */
   review(): Promise<readonly PlannedSlot[]>;
   /** The same, as they were when last looked at. */
   ready(): readonly PlannedSlot[];
@@ -26,9 +31,12 @@ export interface SlotPool {
   estimate(checkpoint: string): Promise<number>;
 }
 
+const reviewMs = 5_000;
+
 export function openSlotPool(deps: Deps): SlotPool {
   const ready = new Map<string, PlannedSlot>();
   const sizes = new Map<string, number>();
+  let reviewAt = 0;
 
   const remove = (id: SandboxId) =>
     journaled(deps, { kind: "delete", sandbox: id }, () => finishDelete(deps, id));
@@ -70,12 +78,14 @@ export function openSlotPool(deps: Deps): SlotPool {
         if (slot.checkpoint !== checkpoint) continue;
         ready.delete(slot.id);
         const sandbox = deps.store.sandboxes.peek(slot.id);
-        if (sandbox?.state.status === "running") return sandbox;
+        if (sandbox?.state.status === "running" && isFit(sandbox.state.pid)) return sandbox;
         void end(slot.id);
       }
       return undefined;
     },
     async review() {
+      if (performance.now() < reviewAt) return [...ready.values()];
+      reviewAt = performance.now() + reviewMs;
       for (const slot of ready.values()) {
         const bytes = await memoryOf(deps, slot.id);
         if (!ready.has(slot.id)) continue;
@@ -85,13 +95,28 @@ export function openSlotPool(deps: Deps): SlotPool {
       return [...ready.values()];
     },
     ready: () => [...ready.values()],
-    estimate: async (checkpoint) => sizes.get(checkpoint) ?? likelySlotBytes(deps, checkpoint),
+    async estimate(checkpoint) {
+      const known = sizes.get(checkpoint);
+      if (known !== undefined) return known;
+      const likely = await likelySlotBytes(deps, checkpoint);
+      if (!sizes.has(checkpoint)) sizes.set(checkpoint, likely);
+      return sizes.get(checkpoint) ?? likely;
+    },
   };
 }
 
+/** What was killed while it stood still dies at the thaw. A read of procfs takes less than a trip to another thread. */
+function isFit(pid: number): boolean {
+  try {
+    return !isDoomed(readFileSync(`/proc/${pid}/status`, "utf8"));
+  } catch {
+    return false;
+  }
+}
+
 /** Undefined for one that has died. */
-async function memoryOf({ store }: Pick<Deps, "store">, id: string): Promise<number | undefined> {
-  const state = store.sandboxes.peek(id)?.state;
+async function memoryOf(deps: Pick<Deps, "store" | "cgroups">, id: string): Promise<number | undefined> {
+  const state = deps.store.sandboxes.peek(id)?.state;
   if (state?.status !== "running") return undefined;
-  return slotBytes(state.pid).catch(() => undefined);
+  return slotBytes(deps, state.pid).catch(() => undefined);
 }

@@ -1,28 +1,35 @@
 /**
  * Warm slots: sandboxes restored from templates ahead of time, standing still in the freezer, that nobody owns yet.
- * They are made one at a time, and only while no restore waits that somebody asked for. A start of the agent ends
- * those of the one before.
+ * They are made one at a time, while no restore waits that somebody asked for, and not in the middle of a burst of
+ * claims. A start of the agent ends those of the one before.
  */
 import { toDomainError } from "../lib/errors.js";
+import { delay } from "../lib/signal.js";
 import type { Template } from "../template/template.js";
+import { type Burst, makeWayMs, withClaim } from "./claim-burst.js";
 import type { Deps } from "./deps.js";
 import type { SlotsView } from "./node.js";
 import { type PlannedTemplate, planSlots } from "./slot-plan.js";
 import { openSlotPool, type SlotPool } from "./slot-pool.js";
 
-export interface Slots extends Pick<SlotPool, "take" | "end">, AsyncDisposable {
+export interface Slots extends Pick<SlotPool, "take" | "end" | "estimate">, AsyncDisposable {
   /** Something has changed: looks whether slots are to be made or ended. */
   tend(): void;
+  /** One has been claimed: the next is made once claims have stopped coming. */
+  claimed(): void;
   view(template: Template): SlotsView;
 }
 
 /** How often slots are looked at without a reason, for those that have died or grown. */
 const lookMs = 10_000;
+/** How often it is looked, while slots make way for claims, whether one is left to be claimed. */
+const wayMs = 50;
 
 export function openSlots(deps: Deps, { budgetBytes }: { readonly budgetBytes: number }): Slots {
   const pool = openSlotPool(deps);
   const closing = new AbortController();
   const troubles = openTroubles(tend);
+  const way = openWay(pool);
   let starved: readonly string[] = [];
   let isAsked = false;
   let working: Promise<void> | undefined;
@@ -42,6 +49,7 @@ export function openSlots(deps: Deps, { budgetBytes }: { readonly budgetBytes: n
 
   async function work(): Promise<void> {
     while (isAsked && !closing.signal.aborted) {
+      await way.make(closing.signal);
       isAsked = false;
       const templates = await Promise.all(
         deps.store.templates
@@ -72,17 +80,15 @@ export function openSlots(deps: Deps, { budgetBytes }: { readonly budgetBytes: n
 
   const looking = setInterval(tend, lookMs).unref();
   return {
+    claimed() {
+      way.claimed();
+      tend();
+    },
     take: pool.take,
     end: pool.end,
+    estimate: pool.estimate,
     tend,
-    view({ spec: { name }, slots, state }) {
-      const checkpoint = state.status === "ready" ? state.checkpoint : undefined;
-      const own = pool.ready().filter((slot) => slot.checkpoint === checkpoint);
-      const memoryBytes = own.reduce((sum, { bytes }) => sum + bytes, 0);
-      const noRoom = starved.includes(name) ? "the memory for slots is used up" : undefined;
-      const problem = noRoom ?? troubles.messageOf(name);
-      return { ...slots, ready: own.length, memoryBytes, ...(problem === undefined ? {} : { problem }) };
-    },
+    view: (template) => viewOf(template, pool, starved.includes(template.spec.name), troubles),
     async [Symbol.asyncDispose]() {
       clearInterval(looking);
       troubles.forget();
@@ -90,6 +96,19 @@ export function openSlots(deps: Deps, { budgetBytes }: { readonly budgetBytes: n
       await working;
     },
   };
+}
+
+function viewOf(
+  { spec: { name }, slots, state }: Template,
+  pool: SlotPool,
+  isStarved: boolean,
+  troubles: ReturnType<typeof openTroubles>,
+): SlotsView {
+  const checkpoint = state.status === "ready" ? state.checkpoint : undefined;
+  const own = pool.ready().filter((slot) => slot.checkpoint === checkpoint);
+  const memoryBytes = own.reduce((sum, { bytes }) => sum + bytes, 0);
+  const problem = isStarved ? "the memory for slots is used up" : troubles.messageOf(name);
+  return { ...slots, ready: own.length, memoryBytes, ...(problem === undefined ? {} : { problem }) };
 }
 
 async function planned(
@@ -123,6 +142,23 @@ function openTroubles(isOver: () => void) {
     messageOf: (template: string) => troubles.get(template)?.message,
     forget(): void {
       for (const { timer } of troubles.values()) clearTimeout(timer);
+    },
+  };
+}
+
+/** Making slots, looking at them and ending them makes way for claims. */
+function openWay({ ready }: Pick<SlotPool, "ready">) {
+  let burst: Burst | undefined;
+  return {
+    claimed(): void {
+      burst = withClaim(burst, performance.now());
+    },
+    async make(signal: AbortSignal): Promise<void> {
+      for (;;) {
+        const ms = makeWayMs(burst, ready().length, performance.now());
+        if (ms === 0) return;
+        await delay(Math.min(ms, wayMs), signal);
+      }
     },
   };
 }

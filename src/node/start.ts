@@ -8,6 +8,7 @@ import type { AgentConfig } from "../config/schema.js";
 import { connectContainerd } from "../containerd/client.js";
 import { readCriuVersion, readRuncVersion } from "../criu/features.js";
 import { systemClock } from "../lib/clock.js";
+import { openCopier } from "../lib/copier.js";
 import { createKeyedQueue } from "../lib/keyed-queue.js";
 import { createLimiter } from "../lib/limit.js";
 import type { Logger } from "../lib/log.js";
@@ -19,7 +20,7 @@ import { commitSandbox } from "./commit.js";
 import { createSandbox } from "./create.js";
 import type { Deps, Settings } from "./deps.js";
 import { openEvents } from "./events.js";
-import { openFailpoint, parseFailpoints } from "./failpoint.js";
+import { openFailpoint } from "./failpoint.js";
 import { openFiles } from "./file-operations.js";
 import { forkSandbox } from "./fork.js";
 import { openFreezer } from "./freezer.js";
@@ -33,16 +34,18 @@ import { streamLogs } from "./logs.js";
 import { type Memoryd, openMemoryd, unavailable } from "./memoryd.js";
 import type { Node, Sandboxes } from "./node.js";
 import { nodePaths, type Paths } from "./paths.js";
-import { pauseSandbox, resumeSandbox } from "./pause.js";
+import { pauseFiles, pauseSandbox } from "./pause.js";
+import { openPorts } from "./ports.js";
 import { openProcesses } from "./process-operations.js";
 import { recover } from "./recover.js";
+import { resumeSandbox } from "./resume.js";
 import { rollBackSandbox } from "./roll-back.js";
 import { openShims } from "./shims.js";
 import { openSlots, type Slots } from "./slots.js";
-import { readStats } from "./stats.js";
+import { listStats, readStats } from "./stats.js";
 import { deleteSandbox, stopSandbox } from "./stop.js";
 import { openTemplateVerbs } from "./templates.js";
-import { watchTasks } from "./watch-tasks.js";
+import { followTasks, watchTasks } from "./watch-tasks.js";
 
 export interface NodeOptions {
   readonly config: AgentConfig;
@@ -73,12 +76,18 @@ export async function startNode(
   if (config.hostLimits === "raise") await raiseHostLimits(log);
   const containerd = await connectContainerd(config.containerd, signal);
   scope.defer(() => containerd.close());
+  const watching = new AbortController();
+  scope.defer(() => watching.abort());
+  const taskEvents = await followTasks(containerd, watching.signal);
   const now = systemClock;
   const events = openEvents({ store, now });
   const settings = await readSettings({ config, paths, guestBinary });
+  const cgroups = parseCgroupMounts(await readFile("/proc/self/mountinfo", "utf8"));
   const { runc, runcRoot } = settings;
   const places = config.sandboxesPerShim;
   const shims = scope.use(await openShims({ containerd, log, runc, runcRoot, places }, signal));
+  const copier = openCopier();
+  scope.defer(() => copier[Symbol.dispose]());
   const memoryd = scope.use(await startMemoryd(config, memorydBinary, log));
   const deps: Deps = {
     store,
@@ -87,13 +96,17 @@ export async function startNode(
     now,
     log,
     guests: openGuests({ log }),
-    freezer: openFreezer(parseCgroupMounts(await readFile("/proc/self/mountinfo", "utf8"))),
+    copier,
+    cgroups,
+    freezer: openFreezer(cgroups),
     queue: createKeyedQueue({ waitingMax: config.operationsWaitingMax }),
+    // Beyond the restores themselves, records and guests' greetings overlap with others' restores.
+    launches: createLimiter(2 * config.restoreParallelism),
     restores: createLimiter(config.restoreParallelism),
-    // Beyond the restores themselves, a clone's records and its guest's greeting overlap with others' restores.
+    endings: createLimiter(config.restoreParallelism),
     forkParallelism: 2 * config.restoreParallelism,
     verifier: createVerifier({ parallel: 16, rememberMax: 10_000 }),
-    failpoint: openFailpoint(parseFailpoints(config.failpoints), endAtOnce),
+    failpoint: openFailpoint(config.failpoints, endAtOnce),
     record: (type, { sandbox, attributes = {} }) =>
       events.record({ type, attributes, ...(sandbox === undefined ? {} : { sandbox }) }),
     settings,
@@ -101,8 +114,7 @@ export async function startNode(
     memoryd,
   };
   await recover(deps, signal);
-  const watching = new AbortController();
-  const watch = watchTasks(deps, watching.signal).catch((err: unknown) => {
+  const watch = watchTasks(deps, taskEvents).catch((err: unknown) => {
     if (!watching.signal.aborted) log.error({ err }, "following containerd's events ended");
   });
   scope.defer(async () => {
@@ -188,6 +200,7 @@ function nodeOver(deps: Deps, { events, slots, version, config }: NodeParts): No
     sandboxes: sandboxVerbs(deps, slots),
     processes: openProcesses(deps),
     files: openFiles(deps),
+    ports: openPorts(deps),
     checkpoints: openCheckpointVerbs(deps),
     templates: openTemplateVerbs(deps, slots),
     images: openImageVerbs(deps),
@@ -205,12 +218,15 @@ function sandboxVerbs(deps: Deps, slots: Slots): Sandboxes {
     fork: (ref, options, signal) => forkSandbox(deps, ref, options, signal),
     keep: (ref, options, signal) => keepClone(deps, ref, options, signal),
     pause: (ref, signal) => pauseSandbox(deps, ref, signal),
-    resume: (ref, signal) => resumeSandbox(deps, ref, signal),
+    pauseWithoutMemory: (ref, signal) => pauseFiles(deps, ref, signal),
+    resume: (ref, signal) => resumeSandbox(deps, ref, { memory: true }, signal),
+    resumeWithoutMemory: (ref, signal) => resumeSandbox(deps, ref, { memory: false }, signal),
     rollBack: (ref, options, signal) => rollBackSandbox(deps, ref, options, signal),
     stop: (ref, options, signal) => stopSandbox(deps, ref, options, signal),
     delete: (ref, options, signal) => deleteSandbox(deps, ref, options, signal),
     commit: (ref, options, signal) => commitSandbox(deps, ref, options, signal),
     stats: (ref, signal) => readStats(deps, ref, signal),
+    listStats: (refs, signal) => listStats(deps, refs, signal),
     logs: (ref, options, signal) => streamLogs(deps, ref, options, signal),
   };
 }

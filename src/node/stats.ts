@@ -4,11 +4,12 @@ import { join } from "node:path";
 import type { Containerd } from "../containerd/client.js";
 import type { Clock } from "../lib/clock.js";
 import { DomainError } from "../lib/errors.js";
+import { settleLimited } from "../lib/limit.js";
 import { readProcessIdentity } from "../lib/process-identity.js";
 import {
   type CgroupDirectory,
+  type CgroupMounts,
   cgroupDirectory,
-  parseCgroupMounts,
   parseKeyed,
   parseLimit,
   parseMembership,
@@ -24,13 +25,14 @@ export interface StatsDeps extends SandboxFinder {
   readonly containerd: { readonly snapshots: Pick<Containerd["snapshots"], "usage"> };
   readonly now: Clock;
   readonly paths: Paths;
+  readonly cgroups: CgroupMounts;
 }
 
 /** `failed_precondition` unless it runs, `unavailable` when its processes have just ended. */
 export async function readStats(deps: StatsDeps, ref: string, signal: AbortSignal): Promise<Stats> {
   const sandbox = findLive(deps, ref, "read the usage of");
   const [usage, layer, sharedMemoryMaxBytes] = await Promise.all([
-    readUsage(sandbox.state.pid).catch((cause: unknown) => {
+    readUsage(deps.cgroups, sandbox.state.pid).catch((cause: unknown) => {
       throw hasEnded(sandbox, cause);
     }),
     deps.containerd.snapshots.usage(sandbox.snapshotKey, signal),
@@ -43,6 +45,20 @@ export async function readStats(deps: StatsDeps, ref: string, signal: AbortSigna
   return { readAt: deps.now(), layerBytes: layer.sizeBytes, sharedMemoryMaxBytes, ...usage };
 }
 
+/** Readings that are under way at once, of one call: each opens a dozen files. */
+const readingsAtOnce = 8;
+
+export async function listStats(
+  deps: StatsDeps,
+  refs: readonly string[],
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, Stats>> {
+  const read = async (ref: string) => [ref, await readStats(deps, ref, signal)] as const;
+  const readings = await settleLimited(refs, readingsAtOnce, read, signal);
+  signal.throwIfAborted();
+  return new Map(readings.flatMap((it) => (it.status === "fulfilled" ? [it.value] : [])));
+}
+
 function hasEnded({ id }: LiveSandbox, cause?: unknown): unknown {
   if (cause instanceof DomainError) return cause;
   return new DomainError("unavailable", `sandbox ${id}: its usage cannot be read, its processes have ended`, {
@@ -53,13 +69,14 @@ function hasEnded({ id }: LiveSandbox, cause?: unknown): unknown {
 type GroupStats = Omit<Stats, "readAt" | "layerBytes" | "guestRssBytes" | "sharedMemoryMaxBytes">;
 
 /** Reads the control groups that process `pid` of this machine is in, and its own memory. */
-export async function readUsage(pid: number): Promise<GroupStats & Pick<Stats, "guestRssBytes">> {
-  const [mountinfo, membershipText, status] = await Promise.all([
-    readFile("/proc/self/mountinfo", "utf8"),
+export async function readUsage(
+  mounts: CgroupMounts,
+  pid: number,
+): Promise<GroupStats & Pick<Stats, "guestRssBytes">> {
+  const [membershipText, status] = await Promise.all([
     readFile(`/proc/${pid}/cgroup`, "utf8"),
     readFile(`/proc/${pid}/status`, "utf8"),
   ]);
-  const mounts = parseCgroupMounts(mountinfo);
   const membership = parseMembership(membershipText);
   const groups = await readGroups((resource) => cgroupDirectory(resource, mounts, membership));
   return { ...groups, guestRssBytes: parseRssBytes(status) };
@@ -69,12 +86,9 @@ export async function readUsage(pid: number): Promise<GroupStats & Pick<Stats, "
  * What ends with the sandbox of process `pid`: all that its group is charged, the kernel's memory too, but no page
  * cache of files. That goes when it must, and memory files' is of all that map them, whoever has read them first.
  */
-export async function readHeldBytes(pid: number): Promise<number> {
-  const [mountinfo, membership] = await Promise.all([
-    readFile("/proc/self/mountinfo", "utf8"),
-    readFile(`/proc/${pid}/cgroup`, "utf8"),
-  ]);
-  return readHeld(cgroupDirectory("memory", parseCgroupMounts(mountinfo), parseMembership(membership)));
+export async function readHeldBytes(mounts: CgroupMounts, pid: number): Promise<number> {
+  const membership = await readFile(`/proc/${pid}/cgroup`, "utf8");
+  return readHeld(cgroupDirectory("memory", mounts, parseMembership(membership)));
 }
 
 /** Of one group, as readHeldBytes. */

@@ -4,7 +4,6 @@ import { DomainError } from "../lib/errors.js";
 import { randomId } from "../lib/ids.js";
 import { openScope } from "../lib/scope.js";
 import { settleAll } from "../lib/settle.js";
-import { delay } from "../lib/signal.js";
 import type { Sandbox, SandboxId } from "../sandbox/sandbox.js";
 import { discardCheckpointFiles, finishCheckpointFiles, sealImages } from "./checkpoint-files.js";
 import type { Deps } from "./deps.js";
@@ -67,6 +66,7 @@ export async function copySandbox(
       const readAhead = options.kind !== "fork";
       const dumped = await dump(deps, sandbox, { checkpoint, beside, readAhead, stayFrozen: false }, signal);
       undo.defer(() => discardCheckpointFiles(deps, checkpoint));
+      undo.defer(() => dumped.opened.catch(() => {}));
       const whole = await finish(
         deps,
         { sandbox, checkpoint, dumped, layer: layer.committed(), options },
@@ -86,19 +86,14 @@ interface Copying {
   readonly options: CopyOptions;
 }
 
-/** Starting `cp` holds the agent up for some 8 ms; by then the dump, which takes longer, has been asked for. */
-const copyAfterMs = 3;
-
 /** The checkpoint's layer: copied while the sandbox stands still, committed without keeping it from running on. */
 function copyLayer(deps: Deps, { sandbox, checkpoint, options }: Copying, signal: AbortSignal) {
   const sandboxKey = sandbox.snapshotKey;
   let committing: ReturnType<typeof commitLayer> | undefined;
   return {
-    async beside(standing: Promise<void>): Promise<void> {
+    async beside(): Promise<void> {
       const copy = await prepareLayerCopy(deps, { checkpoint, sandboxKey }, signal);
-      await standing;
-      await delay(copyAfterMs);
-      await copyUpper(copy);
+      await copyUpper(deps, copy);
       committing = commitLayer(deps, { copy, checkpoint, durable: options.kind !== "fork" }, signal);
       committing.catch(() => {});
     },
@@ -124,16 +119,17 @@ async function finish(
   signal: AbortSignal,
 ): Promise<Checkpoint> {
   const { kind } = options;
-  const { begun, freezeMs } = dumped;
+  const { begun, freezeMs, opened } = dumped;
   const memory = await shareMemory(deps, { sandbox: sandbox.id, checkpoint: id, move: true }, signal);
-  const [layer, images] = await settleAll(committing, sealImages(deps, { id, kind, begun }, signal));
+  const sealing = sealImages(deps, { id, kind, begun }, signal);
+  const [layer, images] = await settleAll(committing, sealing, opened);
   const lineage = lineageOf(sandbox);
   await finishCheckpointFiles(
     deps,
     { id, kind, sandbox, layerBytes: layer.sizeBytes, memory, ...lineage },
     images,
   );
-  deps.failpoint("checkpoint.renamed");
+  deps.failpoint("checkpoint.durable");
   const checkpoint: Checkpoint = {
     id,
     kind,

@@ -7,17 +7,18 @@ import type { Templates, TemplateView } from "./node.js";
 import { reapUnused } from "./reap.js";
 import type { Slots } from "./slots.js";
 
-export function openTemplateVerbs(deps: Deps, slots: Pick<Slots, "tend" | "view">): Templates {
+export function openTemplateVerbs(deps: Deps, slots: Pick<Slots, "tend" | "view" | "estimate">): Templates {
   const { store } = deps;
-  const view = (template: Template): TemplateView => {
+  const view = async (template: Template): Promise<TemplateView> => {
     const { state } = template;
     const golden = state.status === "ready" ? store.checkpoints.peek(state.checkpoint) : undefined;
-    return { template, memoryBytes: golden?.memoryBytes ?? 0, slots: slots.view(template) };
+    const cloneBytes = golden === undefined ? 0 : await slots.estimate(golden.id).catch(() => 0);
+    return { template, memoryBytes: golden?.memoryBytes ?? 0, cloneBytes, slots: slots.view(template) };
   };
   return {
     build: (spec, options, signal) => buildTemplate(deps, slots, spec, options, signal),
     get: async (name) => view(store.templates.get(name)),
-    list: async () => store.templates.list().map(view),
+    list: async () => Promise.all(store.templates.list().map(view)),
     async setSlots(name, target) {
       checkTarget(target);
       const changed = store.transact((writer) =>

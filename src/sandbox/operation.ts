@@ -4,6 +4,7 @@
  */
 export const operationKinds = [
   "create",
+  "claim",
   "fork",
   "checkpoint",
   "pause",

@@ -47,7 +47,7 @@ export function planLeftovers(context: Context, observed: Observed): Step[] {
 
 const isKept = (kept: Kept, id: string) => kept.checkpoints.some((checkpoint) => checkpoint.id === id);
 
-/** A directory in the making has something behind its id; other names are not ours. */
+/** Earlier versions had something behind the id while it was made; other names are not ours. */
 function isCheckpointDirectory(name: string): boolean {
   return isId(name.replace(/\.partial$/, ""));
 }

@@ -3,14 +3,14 @@ import type { ObservedTask } from "./observed.js";
 import type { OperationKind } from "./operation.js";
 import type { Step } from "./recovery-step.js";
 import type { Sandbox, SandboxId } from "./sandbox.js";
-import type { SandboxState } from "./state.js";
+import { memoryIn, type SandboxState } from "./state.js";
 
 /** One sandbox's part of what a start found. */
 export interface Findings {
   readonly task?: ObservedTask;
   readonly hasContainer: boolean;
   readonly hasSnapshot: boolean;
-  /** Of the checkpoint that its state names: record and files are there. */
+  /** Of the checkpoint that its state names, if it names one: record and files are there. */
   readonly hasCheckpoint: boolean;
   /** Operations on it that were cut short. */
   readonly operations: ReadonlySet<OperationKind>;
@@ -20,7 +20,7 @@ export interface Findings {
 export function planSandbox(sandbox: Sandbox, findings: Findings): Step | undefined {
   const { id, state } = sandbox;
   // Nobody was told of it, and another is restored as fast as this one is looked at.
-  if (sandbox.isSlot) return { action: "rollBackCreate", id };
+  if (sandbox.isSlot || isHalfClaimed(state, findings)) return { action: "rollBackCreate", id };
   if (findings.operations.has("delete")) return { action: "finishDelete", id };
   switch (state.status) {
     case "creating":
@@ -44,6 +44,14 @@ export function planSandbox(sandbox: Sandbox, findings: Findings): Step | undefi
         ? { action: "removeOrphanContainer", id }
         : undefined;
   }
+}
+
+/**
+ * Its caller was told nothing. Where its processes are gone, one may have been: that the journal has forgotten a claim
+ * is not waited for, and a power cut brings it back.
+ */
+function isHalfClaimed(state: SandboxState, { operations, task }: Findings): boolean {
+  return operations.has("claim") && state.status === "running" && whyLost(state, task) === undefined;
 }
 
 type LiveState = Extract<SandboxState, { pid: number }>;
@@ -83,15 +91,15 @@ function planPaused(id: SandboxId, findings: Findings): Step | undefined {
   return undefined;
 }
 
-function planResuming(id: SandboxId, checkpoint: string, findings: Findings): Step {
+function planResuming(id: SandboxId, checkpoint: string | undefined, findings: Findings): Step {
   const { task } = findings;
   // Once its processes ran, the layer has moved on from the checkpoint: there is only the way forward.
   if (task?.status === "running" && task.pidStart !== undefined) {
-    return { action: "finishResume", id, pid: task.pid, pidStart: task.pidStart, checkpoint };
+    return { action: "finishResume", id, pid: task.pid, pidStart: task.pidStart, ...memoryIn(checkpoint) };
   }
   const lost = whatIsLost(findings);
   if (lost !== undefined) return { action: "markFailed", id, reason: lost };
-  return { action: "rollBackResume", id, checkpoint };
+  return { action: "rollBackResume", id, ...memoryIn(checkpoint) };
 }
 
 function whatIsLost({ hasCheckpoint, hasSnapshot }: Findings): string | undefined {

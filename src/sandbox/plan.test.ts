@@ -120,8 +120,10 @@ const whole: Record<SandboxStatus, string> = {
     "- removeOrphanContainer removeOrphanContainer removeOrphanContainer removeOrphanContainer removeOrphanContainer removeOrphanContainer removeOrphanContainer",
 };
 
-/** A delete comes before everything, a stop before a sandbox's running on. */
+/** A live one whose claim nobody was told of ends; else a delete comes first, a stop before a sandbox's running on. */
 function decide(status: SandboxStatus, kind: OperationKind | undefined, otherwise: string): string {
+  const isLive = status === "running" && (otherwise === "adopt" || otherwise === "thaw");
+  if (kind === "claim" && isLive) return "rollBackCreate";
   if (kind === "delete") return "finishDelete";
   return kind === "stop" && status === "running" ? "finishStop" : otherwise;
 }
@@ -135,6 +137,7 @@ describe("one sandbox: every status, every finding, every operation cut short", 
     "pause",
     "resume",
     "stop",
+    "claim",
     "delete",
     "commit",
   ];
@@ -237,6 +240,19 @@ describe("the whole", () => {
       },
     );
     expect(steps).toEqual([]);
+  });
+
+  it("needs no memory where only the files were kept", () => {
+    const found = { snapshots: [layer] };
+    const files = (status: "paused" | "resuming") => [sandbox("s1", { status, since: now })];
+    expect(actions(plan({ sandboxes: files("paused") }, found))).toEqual([]);
+    expect(plan({ sandboxes: files("resuming") }, found)).toEqual([
+      { action: "rollBackResume", id: id("s1") },
+    ]);
+    const runs = { ...found, tasks: tasks.running };
+    expect(plan({ sandboxes: files("resuming") }, runs)).toEqual([
+      { action: "finishResume", id: id("s1"), ...live },
+    ]);
   });
 
   it("removes only what is ours and unrecorded: containers, layers from the top, directories", () => {

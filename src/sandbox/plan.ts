@@ -13,6 +13,7 @@ import { planLeftovers } from "./plan-leftovers.js";
 import { type Findings, planSandbox } from "./plan-sandbox.js";
 import type { Step, StepAction } from "./recovery-step.js";
 import type { Sandbox } from "./sandbox.js";
+import type { SandboxState } from "./state.js";
 
 export interface Recorded {
   readonly sandboxes: readonly Sandbox[];
@@ -50,11 +51,16 @@ function planSandboxes({ sandboxes, checkpoints, operations }: Recorded, observe
       ...(task === undefined ? {} : { task }),
       hasContainer: containers.has(id),
       hasSnapshot: snapshots.has(snapshotKey),
-      hasCheckpoint: "checkpoint" in state && usable.has(state.checkpoint),
+      hasCheckpoint: hasCheckpoint(state, usable),
       operations: new Set(operations.filter((operation) => operation.sandbox === id).map(({ kind }) => kind)),
     };
   };
   return new Map(sandboxes.map((sandbox) => [sandbox.id, planSandbox(sandbox, findingsOf(sandbox))]));
+}
+
+/** One that needs none lacks none. */
+function hasCheckpoint(state: SandboxState, usable: ReadonlySet<string>): boolean {
+  return !("checkpoint" in state) || state.checkpoint === undefined || usable.has(state.checkpoint);
 }
 
 const removing: readonly (StepAction | undefined)[] = ["rollBackCreate", "finishDelete"];

@@ -11,12 +11,13 @@ interface StepArgs {
     readonly id: SandboxId;
     readonly pid: number;
     readonly pidStart: string;
-    readonly checkpoint: string;
+    /** Absent: it was started anew from its files. */
+    readonly checkpoint?: string;
   };
   /** It is recorded as paused: kill what is left of it. */
   finishPause: { readonly id: SandboxId };
   /** Its restore was cut short: remove what there is of it, record it as paused again. */
-  rollBackResume: { readonly id: SandboxId; readonly checkpoint: string };
+  rollBackResume: { readonly id: SandboxId; readonly checkpoint?: string };
   /** Nobody was told of it, a clone of a fork included: remove container, layer, directory and record. */
   rollBackCreate: { readonly id: SandboxId };
   /** It was being stopped: record it as stopping if it is not yet, and go on from there. */

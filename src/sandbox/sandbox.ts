@@ -36,6 +36,11 @@ export interface SandboxSpec {
   readonly allowPrivilegeEscalation: boolean;
   /** Basename of the guest binary's versioned directory that PID 1 was started from. */
   readonly guestVersion: string;
+  /**
+   * What processes read as /proc/sys/kernel/random/boot_id: new for each start from files, and kept by what is
+   * restored. Absent: the host's.
+   */
+  readonly bootId?: string;
 }
 
 /** Where a sandbox came from; `checkpoint` also names the fork's or restore's parent. */

@@ -27,6 +27,7 @@ export const sandboxSpecSchema: z.ZodType<SandboxSpec> = z.strictObject({
   limits: limitsSchema,
   allowPrivilegeEscalation: z.boolean(),
   guestVersion: z.string().min(1),
+  bootId: z.uuid().exactOptional(),
 });
 
 export const originSchema: z.ZodType<Origin> = z.discriminatedUnion("kind", [
@@ -50,8 +51,8 @@ export const sandboxStateSchema: z.ZodType<SandboxState> = z.discriminatedUnion(
   z.strictObject({ status: z.literal("running"), since, pid, pidStart }),
   z.strictObject({ status: z.literal("checkpointing"), since, pid, pidStart }),
   z.strictObject({ status: z.literal("pausing"), since, pid, pidStart }),
-  z.strictObject({ status: z.literal("paused"), since, checkpoint: idSchema }),
-  z.strictObject({ status: z.literal("resuming"), since, checkpoint: idSchema }),
+  z.strictObject({ status: z.literal("paused"), since, checkpoint: idSchema.exactOptional() }),
+  z.strictObject({ status: z.literal("resuming"), since, checkpoint: idSchema.exactOptional() }),
   z.strictObject({ status: z.literal("stopping"), since }),
   z.strictObject({ status: z.literal("stopped"), since, exitCode: z.int() }),
   z.strictObject({ status: z.literal("failed"), since, reason: z.string() }),

@@ -17,11 +17,15 @@ export type SandboxState =
       readonly pidStart: string;
     }
   | { readonly status: "pausing"; readonly since: Date; readonly pid: number; readonly pidStart: string }
-  | { readonly status: "paused"; readonly since: Date; readonly checkpoint: string }
-  | { readonly status: "resuming"; readonly since: Date; readonly checkpoint: string }
+  /** Without a checkpoint, its files alone were kept, and a resume starts it anew. */
+  | { readonly status: "paused"; readonly since: Date; readonly checkpoint?: string }
+  | { readonly status: "resuming"; readonly since: Date; readonly checkpoint?: string }
   | { readonly status: "stopping"; readonly since: Date }
   | { readonly status: "stopped"; readonly since: Date; readonly exitCode: number }
   | { readonly status: "failed"; readonly since: Date; readonly reason: string };
+
+/** The part of a paused or resuming state that says where its memory is, if it has any. */
+export const memoryIn = (checkpoint: string | undefined) => (checkpoint === undefined ? {} : { checkpoint });
 
 export type SandboxStatus = SandboxState["status"];
 

@@ -4,9 +4,9 @@ import { z } from "zod";
 import { type Checkpoint, checkpointKinds, type Dependent } from "../checkpoint/checkpoint.js";
 import { DomainError } from "../lib/errors.js";
 import { dateSchema, idSchema, sandboxSpecSchema } from "../sandbox/schema.js";
-import { guarded } from "./errors.js";
+import { guarded } from "../sqlite/errors.js";
+import { jsonColumn, orNull, parseRow } from "../sqlite/rows.js";
 import { findByRef } from "./lookup.js";
-import { jsonColumn, orNull, parseRow } from "./rows.js";
 
 export interface CheckpointFilter {
   /** Taken from this sandbox. */
@@ -25,6 +25,8 @@ export interface CheckpointReader {
   list(filter?: CheckpointFilter): Checkpoint[];
   /** Sandboxes, templates and checkpoints that could not be used any more without it. */
   dependents(id: string): Dependent[];
+  /** Whether there is one: a golden checkpoint can have a thousand, and each that goes asks. */
+  hasDependents(id: string): boolean;
 }
 
 export interface Checkpoints extends CheckpointReader {
@@ -69,7 +71,7 @@ const dependentsQuery = `
     WHERE (state_checkpoint = @id OR origin_checkpoint = @id) AND status <> 'failed'
   UNION ALL SELECT 'template', name, NULL, NULL FROM templates WHERE checkpoint = @id
   UNION ALL SELECT 'checkpoint', id, name, NULL FROM checkpoints WHERE base = @id
-  ORDER BY 1, 2`;
+`;
 
 export function openCheckpoints(db: Database): Checkpoints {
   const select = (where: string) => db.prepare<unknown[]>(`SELECT ${columns} FROM checkpoints ${where}`);
@@ -77,8 +79,10 @@ export function openCheckpoints(db: Database): Checkpoints {
   const byName = select("WHERE name = ?");
   // No id character sorts after "~", so this is every id that begins with the prefix.
   const byPrefix = select("WHERE id >= @prefix AND id < @prefix || '~' LIMIT 2");
-  const all = select("ORDER BY created_at DESC, rowid DESC");
-  const dependents = db.prepare(dependentsQuery);
+  const all = select(`WHERE (@sandbox IS NULL OR sandbox = @sandbox)
+    AND (@kinds IS NULL OR kind IN (SELECT value FROM json_each(@kinds))) ORDER BY created_at DESC, rowid DESC`);
+  const dependents = db.prepare(`${dependentsQuery} ORDER BY 1, 2`);
+  const hasDependents = db.prepare(`SELECT EXISTS (${dependentsQuery})`).pluck();
   const insert = db.prepare(`INSERT INTO checkpoints (id, name, kind, sandbox, parent, base, spec, generation,
     snapshot_key, memory_bytes, inherited_bytes, layer_bytes, freeze_ms, created_at) VALUES (@id, @name, @kind, @sandbox,
     @parent, @base, @spec, @generation, @snapshotKey, @memoryBytes, @inheritedBytes, @layerBytes, @freezeMs, @createdAt)`);
@@ -121,8 +125,10 @@ export function openCheckpoints(db: Database): Checkpoints {
         byName: (name) => one(byName.get(name)),
         byPrefix: (prefix) => byPrefix.all({ prefix }).map(parse),
       }),
-    list: (filter = {}) => all.all().map(parse).filter(matcher(filter)),
+    list: ({ sandbox = null, kinds } = {}) =>
+      all.all({ sandbox, kinds: kinds === undefined ? null : JSON.stringify(kinds) }).map(parse),
     dependents: (id) => dependents.all({ id }).map((row) => parseRow("checkpoints", dependentSchema, row)),
+    hasDependents: (id) => hasDependents.get({ id }) === 1,
     insert(checkpoint) {
       guarded(`checkpoint ${checkpoint.name ?? checkpoint.id}`, () => insert.run(bind(checkpoint)));
     },
@@ -131,12 +137,6 @@ export function openCheckpoints(db: Database): Checkpoints {
       guarded(`checkpoint ${id}`, () => removeFromLineage(id));
     },
   };
-}
-
-function matcher({ sandbox, kinds }: CheckpointFilter): (checkpoint: Checkpoint) => boolean {
-  return (checkpoint) =>
-    (sandbox === undefined || checkpoint.sandbox === sandbox) &&
-    (kinds === undefined || kinds.includes(checkpoint.kind));
 }
 
 function bind(checkpoint: Checkpoint) {

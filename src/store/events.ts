@@ -2,8 +2,8 @@
 import type { Database } from "better-sqlite3";
 import { z } from "zod";
 import { dateSchema, labelsSchema } from "../sandbox/schema.js";
-import { guarded } from "./errors.js";
-import { jsonColumn, orNull, parseRow } from "./rows.js";
+import { guarded } from "../sqlite/errors.js";
+import { jsonColumn, orNull, parseRow } from "../sqlite/rows.js";
 
 /** Older ones are dropped. */
 export const eventsMax = 10_000;
@@ -27,6 +27,8 @@ export interface EventFilter {
 export interface EventReader {
   /** Oldest first. */
   list(filter: EventFilter): RecordedEvent[];
+  /** Of the newest; 0 before the first. */
+  lastId(): number;
 }
 
 export interface Events extends EventReader {
@@ -44,6 +46,7 @@ const rowSchema: z.ZodType<RecordedEvent> = z.strictObject({
 export function openEvents(db: Database): Events {
   const list = db.prepare(`SELECT id, at, type, sandbox, attributes FROM events
     WHERE id > @afterId AND (@sandbox IS NULL OR sandbox = @sandbox) ORDER BY id LIMIT @limit`);
+  const last = db.prepare("SELECT max(id) FROM events").pluck();
   const insert = db.prepare(
     "INSERT INTO events (at, type, sandbox, attributes) VALUES (@at, @type, @sandbox, @attributes)",
   );
@@ -57,6 +60,7 @@ export function openEvents(db: Database): Events {
   return {
     list: ({ afterId, sandbox, limit }) =>
       list.all({ afterId, sandbox: orNull(sandbox), limit }).map((row) => parseRow("events", rowSchema, row)),
+    lastId: () => Number(last.get() ?? 0),
     append: (event) => guarded("recording an event", () => append(event)),
   };
 }

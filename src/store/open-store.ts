@@ -3,13 +3,13 @@
  * synchronous and short. What a call has done survives the agent; what `transact` or `soon` has returned survives a
  * power cut too, with all that came before it: that is what may be acknowledged.
  */
-import { closeSync, openSync } from "node:fs";
-import Database from "better-sqlite3";
-import { DomainError } from "../lib/errors.js";
+import type { Database } from "better-sqlite3";
+import { guarded } from "../sqlite/errors.js";
+import { durably, openGroupCommit, type Synchronous } from "../sqlite/group-commit.js";
+import { readMigrations } from "../sqlite/migrate.js";
+import { openDatabase } from "../sqlite/open-database.js";
 import { type CheckpointReader, type Checkpoints, openCheckpoints } from "./checkpoints.js";
-import { guarded } from "./errors.js";
 import { type EventReader, type Events, openEvents } from "./events.js";
-import { migrate } from "./migrate.js";
 import { type OperationReader, type Operations, openOperations } from "./operations.js";
 import { openSandboxes, type Sandboxes, type SandboxReader } from "./sandboxes.js";
 import { openTemplates, type TemplateReader, type Templates } from "./templates.js";
@@ -33,57 +33,19 @@ export interface StoreWriter extends StoreReader {
 export interface Store extends StoreWriter, AsyncDisposable {
   /** All of `work` or nothing, durably; nested calls join the outer one. `work` must not wait for anything. */
   transact<T>(work: (store: StoreWriter) => Synchronous<T>): T;
-  /** As `transact`, in one transaction with others that come at the same time: one wait for the disk for all. */
+  /** As `transact`, in one transaction with others that come at the same time, and one wait beside the event loop. */
   soon<T>(work: (store: StoreWriter) => Synchronous<T>): Promise<T>;
-  close(): void;
+  close(): Promise<void>;
 }
 
-type Synchronous<T> = T extends PromiseLike<unknown> ? never : T;
+const migrations = readMigrations(new URL("./migrations/", import.meta.url));
 
 /** Opens or makes the database at `path` (mode 0600) and brings it up to date. Refuses a newer or damaged one. */
 export function openStore(path: string): Store {
-  return guarded(`opening ${path}`, () => {
-    // SQLite would create it with the umask's mode, and its journal files copy the mode of the database.
-    if (path !== ":memory:") createPrivate(path);
-    const db = new Database(path, { timeout: 5000 });
-    try {
-      prepare(db, path);
-      return storeOf(db);
-    } catch (thrown) {
-      db.close();
-      throw thrown;
-    }
-  });
+  return openDatabase(path, { migrations }, storeOf);
 }
 
-function createPrivate(path: string): void {
-  try {
-    closeSync(openSync(path, "a", 0o600));
-  } catch (cause) {
-    throw new DomainError("unavailable", `cannot open ${path}`, {
-      cause,
-      hint: "the data directory must exist and be writable",
-    });
-  }
-}
-
-function prepare(db: Database.Database, path: string): void {
-  // One agent for one database: a second one would recover what the first is in the middle of doing.
-  db.pragma("locking_mode = EXCLUSIVE");
-  db.pragma("journal_mode = WAL");
-  // Whatever the agent intends it does by processes and mounts, which a power cut takes along anyway.
-  db.pragma("synchronous = NORMAL");
-  db.pragma("foreign_keys = ON");
-  const verdict = db.pragma("quick_check(1)", { simple: true });
-  if (verdict !== "ok") {
-    throw new DomainError("internal", `${path} is damaged: ${String(verdict)}`, {
-      hint: "restore agent.db from a backup",
-    });
-  }
-  migrate(db, path);
-}
-
-function storeOf(db: Database.Database): Store {
+function storeOf(db: Database): Store {
   const tables: StoreWriter = {
     sandboxes: openSandboxes(db),
     templates: openTemplates(db),
@@ -91,67 +53,18 @@ function storeOf(db: Database.Database): Store {
     operations: openOperations(db),
     events: openEvents(db),
   };
+  const group = openGroupCommit(db);
+  const close = () => {
+    const closed = group.close();
+    db.close();
+    return closed;
+  };
   return {
     ...tables,
-    soon: openBatch(db, tables),
+    soon: (work) => group.soon(() => work(tables)),
     transact: (work) =>
       guarded("transaction", () => durably(db, () => db.transaction(() => work(tables)).immediate())),
-    close: () => {
-      db.close();
-    },
-    async [Symbol.asyncDispose]() {
-      db.close();
-    },
+    close,
+    [Symbol.asyncDispose]: close,
   };
-}
-
-/** Waits for the disk once the outermost transaction is committed. */
-function durably<T>(db: Database.Database, work: () => T): T {
-  if (db.inTransaction) return work();
-  db.pragma("synchronous = FULL");
-  try {
-    return work();
-  } finally {
-    db.pragma("synchronous = NORMAL");
-  }
-}
-
-/** Each work has a savepoint of its own: one that throws takes back nothing of the others'. */
-function openBatch(db: Database.Database, tables: StoreWriter): Store["soon"] {
-  type Work = (store: StoreWriter) => unknown;
-  interface Waiting {
-    readonly work: Work;
-    readonly resolve: (value: unknown) => void;
-    readonly reject: (thrown: unknown) => void;
-  }
-  let batch: Waiting[] = [];
-  const alone = db.transaction((work: Work) => work(tables));
-
-  function tried({ work, resolve, reject }: Waiting): () => void {
-    try {
-      const value = guarded("transaction", () => alone(work));
-      return () => resolve(value);
-    } catch (thrown) {
-      return () => reject(thrown);
-    }
-  }
-
-  function commit(): void {
-    const all = batch;
-    batch = [];
-    try {
-      const settle = guarded("transaction", () =>
-        durably(db, () => db.transaction(() => all.map(tried)).immediate()),
-      );
-      for (const tell of settle) tell();
-    } catch (thrown) {
-      for (const { reject } of all) reject(thrown);
-    }
-  }
-
-  return (work) =>
-    new Promise((resolve, reject) => {
-      batch.push({ work, resolve: resolve as (value: unknown) => void, reject });
-      if (batch.length === 1) setImmediate(commit);
-    });
 }

@@ -1,14 +1,16 @@
 /** The journal: what was intended and is not finished yet. */
 import type { Database } from "better-sqlite3";
 import { z } from "zod";
-import { type Operation, operationKinds } from "../sandbox/operation.js";
+import { type Operation, type OperationKind, operationKinds } from "../sandbox/operation.js";
 import { dateSchema } from "../sandbox/schema.js";
-import { guarded } from "./errors.js";
-import { jsonColumn, orNull, parseRow } from "./rows.js";
+import { guarded } from "../sqlite/errors.js";
+import { jsonColumn, orNull, parseRow } from "../sqlite/rows.js";
 
 export interface OperationReader {
   /** Oldest first. */
   list(): Operation[];
+  /** Whether one of this kind has the checkpoint. */
+  holds(kind: OperationKind, checkpoint: string): boolean;
 }
 
 export interface Operations extends OperationReader {
@@ -36,11 +38,15 @@ export function openOperations(db: Database): Operations {
   const insert = db.prepare(`INSERT INTO operations
     (id, kind, sandbox, template, checkpoint, args, step, started_at)
     VALUES (@id, @kind, @sandbox, @template, @checkpoint, @args, @step, @startedAt)`);
+  const holds = db
+    .prepare("SELECT EXISTS (SELECT 1 FROM operations WHERE kind = ? AND checkpoint = ?)")
+    .pluck();
   const setStep = db.prepare("UPDATE operations SET step = ? WHERE id = ?");
   const remove = db.prepare("DELETE FROM operations WHERE id = ?");
 
   return {
     list: () => all.all().map((row) => parseRow("operations", rowSchema, row)),
+    holds: (kind, checkpoint) => holds.get(kind, checkpoint) === 1,
     insert(operation) {
       guarded(`operation ${operation.id}`, () => insert.run(bind(operation)));
     },

@@ -12,9 +12,9 @@ import {
   sandboxStateSchema,
 } from "../sandbox/schema.js";
 import type { SandboxStatus } from "../sandbox/state.js";
-import { guarded } from "./errors.js";
+import { guarded } from "../sqlite/errors.js";
+import { jsonColumn, orNull, parseRow } from "../sqlite/rows.js";
 import { findByRef } from "./lookup.js";
-import { jsonColumn, orNull, parseRow } from "./rows.js";
 
 export interface SandboxFilter {
   /** Empty or absent: all. */
@@ -35,6 +35,8 @@ export interface SandboxReader {
   isNameTaken(name: string): boolean;
   /** Newest first. */
   list(filter?: SandboxFilter): Sandbox[];
+  /** How many are in one of these states; no warm slots. Reads no record, as `list` does. */
+  count(statuses: readonly SandboxStatus[]): number;
 }
 
 export interface Sandboxes extends SandboxReader {
@@ -70,7 +72,11 @@ export function openSandboxes(db: Database): Sandboxes {
   const byName = select("WHERE name = ?");
   // No id character sorts after "~", so this is every id that begins with the prefix.
   const byPrefix = select("WHERE id >= @prefix AND id < @prefix || '~' AND NOT is_slot LIMIT 2");
-  const all = select("ORDER BY created_at DESC, rowid DESC");
+  // Most of what a listing takes is for parsing, so rows that nobody wants are left to SQLite.
+  const inStatuses = "status IN (SELECT value FROM json_each(@statuses))";
+  const all = select(`WHERE (@slots IS NULL OR is_slot = @slots) AND (@statuses = '[]' OR ${inStatuses})
+    ORDER BY created_at DESC, rowid DESC`);
+  const count = db.prepare(`SELECT count(*) FROM sandboxes WHERE NOT is_slot AND ${inStatuses}`).pluck();
   const insert = db.prepare(`INSERT INTO sandboxes
     (id, name, spec, origin, labels, generation, snapshot_key, parent, created_at, is_slot, state)
     VALUES (@id, @name, @spec, @origin, @labels, @generation, @snapshotKey, @parent, @createdAt,
@@ -107,7 +113,12 @@ export function openSandboxes(db: Database): Sandboxes {
         byPrefix: (prefix) => byPrefix.all({ prefix }).map(parse),
       }),
     isNameTaken: (name) => byName.get(name) !== undefined,
-    list: (filter = {}) => all.all().map(parse).filter(matcher(filter)),
+    list({ statuses = [], labels = {}, slots } = {}) {
+      const isSlot = slots === "too" ? null : Number(slots === "only");
+      const rows = all.all({ slots: isSlot, statuses: JSON.stringify(statuses) });
+      return rows.map(parse).filter(hasLabels(labels));
+    },
+    count: (statuses) => Number(count.get({ statuses: JSON.stringify(statuses) })),
     insert(sandbox) {
       guarded(`sandbox ${sandbox.name ?? sandbox.id}`, () => insert.run(bind(sandbox)));
     },
@@ -118,12 +129,9 @@ export function openSandboxes(db: Database): Sandboxes {
   };
 }
 
-function matcher({ statuses = [], labels = {}, slots }: SandboxFilter): (sandbox: Sandbox) => boolean {
+function hasLabels(labels: Readonly<Record<string, string>>): (sandbox: Sandbox) => boolean {
   const pairs = Object.entries(labels);
-  return (sandbox) =>
-    (slots === "too" || sandbox.isSlot === (slots === "only")) &&
-    (statuses.length === 0 || statuses.includes(sandbox.state.status)) &&
-    pairs.every(([key, value]) => sandbox.labels[key] === value);
+  return (sandbox) => pairs.every(([key, value]) => sandbox.labels[key] === value);
 }
 
 function bind(sandbox: Sandbox) {

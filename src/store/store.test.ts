@@ -9,7 +9,6 @@ import { parseSandboxId, type Sandbox, type SandboxSpec } from "../sandbox/sandb
 import type { SandboxState } from "../sandbox/state.js";
 import { noSlots, type Template } from "../template/template.js";
 import { eventsMax } from "./events.js";
-import { migrate, readMigrations } from "./migrate.js";
 import { openStore, type Store } from "./open-store.js";
 
 const now = new Date("2026-01-02T03:04:05.678Z");
@@ -146,6 +145,9 @@ describe("sandboxes", () => {
     expect(names({ statuses: ["running"] })).toEqual(["b", "a"]);
     expect(names({ labels: { team: "x", tier: "1" } })).toEqual(["a"]);
     expect(names({ statuses: [], labels: { team: "y" } })).toEqual([]);
+    expect(store.sandboxes.count(["running"])).toBe(2);
+    expect(store.sandboxes.count(["running", "stopping", "paused"])).toBe(3);
+    expect(store.sandboxes.count([])).toBe(0);
   });
 
   it("forgets, also twice", () => {
@@ -187,6 +189,7 @@ describe("warm slots", () => {
     expect(ids()).toEqual([id("a")]);
     expect(ids("only")).toEqual([id("b")]);
     expect(ids("too")).toHaveLength(2);
+    expect(store.sandboxes.count(["running"])).toBe(1);
     expect(store.sandboxes.get(slot.id)).toEqual(slot);
   });
 });
@@ -235,6 +238,8 @@ describe("checkpoints", () => {
     expect(store.checkpoints.list({ sandbox: id("s") })).toEqual([root]);
     store.checkpoints.update(child.id, (c) => ({ ...c, kind: "pause" }));
     expect(store.checkpoints.list({ kinds: ["pause"] }).length).toBe(1);
+    expect(store.checkpoints.list({ kinds: [] })).toEqual([]);
+    expect(store.checkpoints.list({ sandbox: id("t"), kinds: ["golden", "pause"] })).toHaveLength(1);
   });
 
   it("keeps a base while something is on top, but lets a mere ancestor go", () => {
@@ -276,6 +281,8 @@ describe("checkpoints", () => {
       "template py",
     ]);
     expect(store.checkpoints.dependents(id("child"))).toEqual([]);
+    expect(store.checkpoints.hasDependents(c)).toBe(true);
+    expect(store.checkpoints.hasDependents(id("child"))).toBe(false);
   });
 });
 
@@ -302,8 +309,11 @@ describe("operations", () => {
       { ...first, step: "restore", startedAt: now },
       { id: "2", kind: "build_template", template: "t", args: {}, step: "", startedAt: now },
     ]);
+    expect(store.operations.holds("fork", "c")).toBe(true);
+    expect(store.operations.holds("create", "c")).toBe(false);
     store.operations.delete("1");
     store.operations.delete("1");
+    expect(store.operations.holds("fork", "c")).toBe(false);
     expect(store.operations.list().map((o) => o.id)).toEqual(["2"]);
   });
 });
@@ -337,15 +347,15 @@ describe("the file", () => {
   });
   afterEach(() => rmSync(dir, { recursive: true }));
 
-  it("is private, and keeps its content", () => {
+  it("is private, and keeps its content", async () => {
     const path = join(dir, "agent.db");
     const first = openStore(path);
     first.sandboxes.insert(sandbox("a"));
     for (const file of readdirSync(dir)) expect(statSync(join(dir, file)).mode & 0o077).toBe(0);
-    first.close();
+    await first.close();
     const second = openStore(path);
     expect(second.sandboxes.list().length).toBe(1);
-    second.close();
+    await second.close();
   });
 
   it("is refused when a newer agent wrote it, and left as it is", () => {
@@ -371,29 +381,16 @@ describe("the file", () => {
     );
   });
 
-  it("tells an unreadable row apart from a missing one", () => {
+  it("tells an unreadable row apart from a missing one", async () => {
     const path = join(dir, "agent.db");
     const first = openStore(path);
     first.sandboxes.insert(sandbox("a"));
-    first.close();
+    await first.close();
     const db = new Database(path);
     db.prepare("UPDATE sandboxes SET state = ?").run('{"status":"flying"}');
     db.close();
     const second = openStore(path);
     expect(() => second.sandboxes.get(id("a"))).toThrow(/unreadable row in sandboxes/);
-    second.close();
-  });
-
-  it("applies only the migrations that are missing, all or none", () => {
-    const db = new Database(":memory:");
-    const one = { version: 1, sql: "CREATE TABLE a (x)" };
-    migrate(db, "db", [one]);
-    migrate(db, "db", [one, { version: 2, sql: "ALTER TABLE a ADD y" }]);
-    expect(db.pragma("user_version", { simple: true })).toBe(2);
-    const broken = [one, one, { version: 3, sql: "CREATE TABLE b (x); nonsense" }];
-    expect(() => migrate(db, "db", broken)).toThrow();
-    expect(db.pragma("user_version", { simple: true })).toBe(2);
-    expect(db.prepare("SELECT name FROM sqlite_schema").pluck().all()).toEqual(["a"]);
-    expect(readMigrations().length).toBeGreaterThan(0);
+    await second.close();
   });
 });

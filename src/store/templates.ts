@@ -4,10 +4,10 @@ import { z } from "zod";
 import { DomainError } from "../lib/errors.js";
 import { quote } from "../lib/ids.js";
 import { dateSchema } from "../sandbox/schema.js";
+import { guarded } from "../sqlite/errors.js";
+import { jsonColumn, parseRow } from "../sqlite/rows.js";
 import { slotTargetSchema, templateSpecSchema, templateStateSchema } from "../template/schema.js";
 import type { Template } from "../template/template.js";
-import { guarded } from "./errors.js";
-import { jsonColumn, parseRow } from "./rows.js";
 
 export interface TemplateReader {
   /** Throws `not_found`. */

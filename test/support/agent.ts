@@ -1,11 +1,12 @@
 /** The built agent as a process of its own, as a user has it: flags, socket, signals, crashes. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, rmSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Api, connectAgent } from "../../src/cli/client.js";
 import { connectContainerd } from "../../src/containerd/client.js";
+import { type Address, formatAddress } from "../../src/lib/address.js";
 import { labels } from "../../src/node/deps.js";
 import { connectForTest, testRuntime } from "./containerd.js";
 import { makeSlowPrefix } from "./slow-dump.js";
@@ -14,8 +15,10 @@ export interface TestAgent extends AsyncDisposable {
   readonly dataDir: string;
   readonly namespace: string;
   readonly socketPath: string;
-  /** Starts the daemon, with failpoints armed; connected once it answers. */
-  start(failpoints?: string): Promise<Api>;
+  /** Starts the daemon; connected once it answers. */
+  start(): Promise<Api>;
+  /** Arms failpoints in the daemon that runs; none with an empty text, as after each start. */
+  arm(failpoints: string): void;
   /** Waits until the daemon has ended by itself, as a failpoint makes it. Gives the signal that ended it. */
   ended(): Promise<NodeJS.Signals | null>;
   kill(signal: NodeJS.Signals): Promise<void>;
@@ -25,8 +28,17 @@ export interface TestAgent extends AsyncDisposable {
 
 const daemon = fileURLToPath(new URL("../../dist/bin/rametd.js", import.meta.url));
 
-/** `name` is a short word that no other test file uses. What an earlier run left under it is removed first. */
-export async function openTestAgent(name: string): Promise<TestAgent> {
+/** Where the registry in the agent's process listens. It wants no keys. */
+export interface TestRegistryAddresses {
+  readonly rest: Address;
+  readonly nodes: Address;
+}
+
+/**
+ * `name` is a short word that no other test file uses. What an earlier run left under it is removed first. With
+ * addresses for a registry, it is `rametd up`.
+ */
+export async function openTestAgent(name: string, registry?: TestRegistryAddresses): Promise<TestAgent> {
   const runtime = testRuntime();
   const namespace = `agent-${name}`;
   const dataDir = join(runtime.root, namespace);
@@ -38,7 +50,7 @@ export async function openTestAgent(name: string): Promise<TestAgent> {
   const { prefix, slow } = makeSlowPrefix(join(dataDir, "prefix"));
   let api: Api | undefined;
 
-  const flags = {
+  const flags: Flags = {
     "data-dir": dataDir,
     "run-dir": runDir,
     prefix,
@@ -46,6 +58,9 @@ export async function openTestAgent(name: string): Promise<TestAgent> {
     "containerd-namespace": namespace,
     "log-level": "warn",
   };
+
+  const armed = join(dataDir, "armed");
+  const arm = (failpoints: string) => writeFileSync(armed, failpoints);
 
   async function ended(): Promise<NodeJS.Signals | null> {
     if (child === undefined) return null;
@@ -63,11 +78,11 @@ export async function openTestAgent(name: string): Promise<TestAgent> {
     dataDir,
     namespace,
     socketPath,
-    async start(failpoints = "") {
-      const words = Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, value]);
-      const env = { ...process.env, RAMET_FAILPOINTS: failpoints };
-      child = spawn(process.execPath, [daemon, "agent", ...words], {
-        env,
+    async start() {
+      arm("");
+      const { words, env } = registry === undefined ? agentCommand(flags) : upCommand(flags, registry);
+      child = spawn(process.execPath, [daemon, ...words], {
+        env: { ...process.env, ...env, RAMET_FAILPOINTS: `@${armed}` },
         stdio: ["ignore", "ignore", "inherit"],
       });
       api = await connectAgent(
@@ -76,6 +91,7 @@ export async function openTestAgent(name: string): Promise<TestAgent> {
       );
       return api;
     },
+    arm,
     ended,
     kill,
     slowDump: slow,
@@ -84,6 +100,28 @@ export async function openTestAgent(name: string): Promise<TestAgent> {
       await empty(namespace, dataDir);
     },
   };
+}
+
+type Flags = Readonly<Record<string, string>>;
+
+const agentCommand = (flags: Flags) => ({
+  words: ["agent", ...Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, value])],
+  env: {},
+});
+
+/** It has no flags of its own, but both parts' variables. */
+function upCommand(flags: Flags, { rest, nodes }: TestRegistryAddresses) {
+  const variables = Object.entries(flags).map(([flag, value]) => [
+    `RAMET_${flag.toUpperCase().replaceAll("-", "_")}`,
+    value,
+  ]);
+  const env = {
+    ...Object.fromEntries(variables),
+    RAMET_REGISTRY_DATA_DIR: join(flags["data-dir"] ?? "", "registry"),
+    RAMET_REGISTRY_LISTEN: formatAddress(rest),
+    RAMET_REGISTRY_NODES_LISTEN: formatAddress(nodes),
+  };
+  return { words: ["up"], env };
 }
 
 async function empty(namespace: string, dataDir: string): Promise<void> {

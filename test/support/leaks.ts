@@ -4,7 +4,7 @@
  */
 import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { rm } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { expect } from "vitest";
 import { connectContainerd } from "../../src/containerd/client.js";
 import { waitUntil } from "../../src/lib/signal.js";
@@ -32,7 +32,7 @@ export async function holdingsOf(holder: Holder): Promise<Holdings> {
     bundles: withoutShared(entriesOf(bundles)),
     runc: entriesOf(join(dataDir, "run/runc", namespace)),
     shimSockets: socketsNotOf(sharedIn(bundles).map((id) => join(bundles, id))),
-    cgroups: cgroupsOf(new Set(shims.map(({ pid }) => pid))),
+    cgroups: cgroupsOf(new Set(shims.map(({ pid }) => pid)), othersSandboxes(dataDir)),
     sandboxDirectories: entriesOf(join(dataDir, "sandboxes")),
     checkpointDirectories: entriesOf(join(dataDir, "checkpoints")),
     listening: listeningBelow(dataDir),
@@ -137,10 +137,20 @@ export async function killShim(namespace: string, { pid, id }: Shim): Promise<vo
   await rm(address.replace("unix://", ""));
 }
 
-/** Cgroups of sandboxes that hold a process of one of these shims, or no process at all. */
-function cgroupsOf(shims: ReadonlySet<number>): string[] {
+/** Of instances whose data is beside this one's, or beside its runtime's: by their directories. */
+function othersSandboxes(dataDir: string): Set<string> {
+  const root = dirname(dataDir);
+  const roots = [root, ...directoriesOf(dirname(root)).map((name) => join(dirname(root), name))];
+  const instances = roots.flatMap((at) => [at, ...directoriesOf(at).map((name) => join(at, name))]);
+  return new Set(instances.filter((at) => at !== dataDir).flatMap((at) => entriesOf(join(at, "sandboxes"))));
+}
+
+/** Cgroups of sandboxes that hold a process of one of these shims, or no process at all and are not others'. */
+function cgroupsOf(shims: ReadonlySet<number>, others: ReadonlySet<string>): string[] {
   const parents = ["", ...entriesOf("/sys/fs/cgroup")].map((name) => join("/sys/fs/cgroup", name, "ramet"));
-  const groups = parents.flatMap((parent) => directoriesOf(parent).map((name) => join(parent, name)));
+  const groups = parents.flatMap((parent) =>
+    directoriesOf(parent).flatMap((name) => (others.has(name) ? [] : [join(parent, name)])),
+  );
   return groups.filter((group) => {
     const pids = readOr(join(group, "cgroup.procs"), "").split("\n").filter(Boolean).map(Number);
     return pids.length === 0 || pids.some((pid) => hasAncestor(pid, shims));

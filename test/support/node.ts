@@ -28,7 +28,7 @@ export const image = "test";
 
 const builtFile = (path: string) => fileURLToPath(new URL(`../../src/${path}`, import.meta.url));
 const guestBinary = builtFile("guest/build/guest");
-const memorydBinary = builtFile("memoryd/build/memoryd");
+export const memorydBinary = builtFile("memoryd/build/memoryd");
 
 /**
  * `name` is a short word that no other test file uses. What earlier files left is removed first; the image `test`
@@ -36,7 +36,7 @@ const memorydBinary = builtFile("memoryd/build/memoryd");
  */
 export async function startTestNode(
   name: string,
-  sections: Pick<z.input<typeof fileSchema>, "slots"> = {},
+  sections: Pick<z.input<typeof fileSchema>, "slots" | "memory"> = {},
 ): Promise<TestNode> {
   const runtime = testRuntime();
   const dataDir = join(runtime.root, `node-${name}`);
@@ -52,7 +52,7 @@ export async function startTestNode(
       ...sections,
       prefix: runtime.prefix,
       containerd: { address: runtime.address, namespace: nodeNamespace, state_dir: runtime.state },
-      memory: { sharing },
+      memory: { ...sections.memory, sharing },
     });
     const config = resolveConfig(file, { failpoints });
     const release = { guestBinary, memorydBinary, version: "test" };
@@ -64,7 +64,7 @@ export async function startTestNode(
       return started.node;
     },
     dataDir,
-    memorydSocket: join(runDir, "memoryd.sock"),
+    memorydSocket: sections.memory?.memoryd_socket ?? join(runDir, "memoryd.sock"),
     async restart(between, failpoints, sharing) {
       await started[Symbol.asyncDispose]();
       await between?.();

@@ -2,6 +2,7 @@
 import type { Checkpoint } from "../../src/checkpoint/checkpoint.js";
 import type { Files } from "../../src/node/files.js";
 import type { Checkpoints, Images, Node, Sandboxes, Templates } from "../../src/node/node.js";
+import type { Ports } from "../../src/node/ports.js";
 import type { Processes } from "../../src/node/processes.js";
 import type { Sandbox, SandboxId } from "../../src/sandbox/sandbox.js";
 
@@ -9,6 +10,7 @@ export interface StubParts {
   readonly sandboxes?: Partial<Sandboxes>;
   readonly processes?: Partial<Processes>;
   readonly files?: Partial<Files>;
+  readonly ports?: Partial<Ports>;
   readonly checkpoints?: Partial<Checkpoints>;
   readonly templates?: Partial<Templates>;
   readonly images?: Partial<Images>;
@@ -21,6 +23,7 @@ export function stubNode(parts: StubParts): Node {
     sandboxes: only("sandboxes", parts.sandboxes),
     processes: only("processes", parts.processes),
     files: only("files", parts.files),
+    ports: only("ports", parts.ports),
     checkpoints: only("checkpoints", parts.checkpoints),
     templates: only("templates", parts.templates),
     images: only("images", parts.images),
@@ -28,6 +31,13 @@ export function stubNode(parts: StubParts): Node {
     info: parts.info ?? missing("info"),
   };
 }
+
+/** Ports of sandboxes, for servers of tests that carry nothing there. */
+export const noDataPlane = {
+  accept: missing("dataPlane.accept"),
+  request: missing("dataPlane.request"),
+  upgrade: missing("dataPlane.upgrade"),
+};
 
 function only<T extends object>(noun: string, methods: Partial<T> = {}): T {
   return new Proxy(methods, {

@@ -1,23 +1,50 @@
 import { describe, expect, it } from "vitest";
 import { folderOf, importsOf, readSources } from "./sources.js";
 
-const domain = ["sandbox", "checkpoint", "template", "image"];
+const domain = ["sandbox", "checkpoint", "template", "image", "fleet"];
 const adapters = ["containerd", "criu", "guest-client", "store"];
 
 /** Who may import from whom, besides itself. Imports go one way: from the right of ARCHITECTURE to its left. */
 const mayImport: Readonly<Record<string, readonly string[]>> = {
   lib: [],
   ...Object.fromEntries(domain.map((folder) => [folder, ["lib", ...domain]])),
-  store: ["lib", ...domain],
+  sqlite: ["lib"],
+  store: ["lib", "sqlite", ...domain],
   containerd: ["lib", "gen", ...domain],
   criu: ["lib", ...domain],
   "guest-client": ["lib", ...domain],
+  "agent-client": ["lib", "gen"],
   config: ["lib"],
   node: ["lib", "config", ...domain, ...adapters],
   doctor: ["lib", "config", "containerd", "criu", "node"],
   api: ["lib", "gen", "node", ...domain],
-  cli: ["lib", "gen", "config", "criu", "doctor", ...domain],
-  bin: ["lib", "config", "node", "api", "cli"],
+  // The guest's own errors say more than the domain's.
+  envd: ["lib", "gen", "node", "guest-client", ...domain],
+  cli: ["lib", "gen", "config", "criu", "doctor", "agent-client", ...domain],
+  authority: ["lib"],
+  "registry-store": ["lib", "sqlite", ...domain],
+  // The agent's side of being one of many: joining, reporting.
+  membership: ["lib", "gen", "config", "authority", "node", ...domain],
+  registry: ["lib", "gen", "config", "authority", "agent-client", "registry-store", ...domain],
+  // Edges of the registry.
+  e2b: ["lib", "registry", ...domain],
+  admin: ["lib", "registry", "registry-store", ...domain],
+  gateway: ["lib", "gen", "agent-client", "registry", ...domain],
+  "nodes-api": ["lib", "gen", "config", "agent-client", "registry", "registry-store", ...domain],
+  bin: [
+    "lib",
+    "config",
+    "node",
+    "api",
+    "envd",
+    "cli",
+    "membership",
+    "registry",
+    "e2b",
+    "admin",
+    "gateway",
+    "nodes-api",
+  ],
 };
 
 /** Node's modules that the domain may use: they compute, and neither read nor write anything outside. */

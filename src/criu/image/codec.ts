@@ -9,6 +9,7 @@ const commonMagic = 0x54564319;
 /** The kinds of image that are changed here. */
 export const magics = {
   core: 0x55053847,
+  fdinfo: 0x56213732,
   files: 0x56303138,
   mm: 0x57492820,
   mounts: 0x55563928,

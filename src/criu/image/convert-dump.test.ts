@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -30,8 +30,8 @@ const write = (name: string, bytes: Uint8Array) => writeFile(join(images, name),
 const file = (id: number, path: string) => ({ id, path, bytes: 1, mountId: 5 });
 const mount = (id: number, path: string) => serializeMessage([numberField(2, id), textField(7, path)]);
 
-function vma(start: number, end: number, status: number, flags = 0x22, fileId = 0): Buffer {
-  const numbers = [start * page, end * page, 0, fileId, 3, flags, status, 1];
+function vma(start: number, end: number, status: number, flags = 0x22, fileId = 0, offset = 0): Buffer {
+  const numbers = [start * page, end * page, offset * page, fileId, 3, flags, status, 1];
   return serializeMessage(numbers.map((number, index) => numberField(index + 1, number)));
 }
 
@@ -57,9 +57,17 @@ async function writeProcess(pid: number, vmas: Buffer[], runs: [number, number][
 const writeTypical = (pid: number) =>
   writeProcess(pid, [vma(100, 200, 0x201), vma(900, 910, 0x203)], [[110, 20], [900, 3]], `${"a".repeat(20)}xyz`); // biome-ignore format: one line
 
+/** 100 pages from the fifth of an earlier file on, and what was changed of them; and a stack. */
+async function writeGeneration(runs: [number, number][]) {
+  await writeFile(join(memory, "c0-1"), pages("abcdefghijklmnopqrstuvwxyz".repeat(4)));
+  await write("files.img", writeImage("files", [regularFileEntry(file(8, "/m/c0-1"))]));
+  const vmas = [vma(100, 200, 0x41, 0x02, 8, 4), vma(900, 910, 0x203)];
+  await writeProcess(1, vmas, runs, "#".repeat(runs.reduce((sum, [, count]) => sum + count, 0)));
+}
+
 const convert = (more: { checkpoint?: string; owner?: { uid: number; gid: number } } = {}) =>
   convertDump(
-    { images, memory, checkpoint: "c1", memoryPath: mountPath, mountPath, ...more },
+    { images, memory, earlierMemory: memory, checkpoint: "c1", memoryPath: mountPath, mountPath, ...more },
     AbortSignal.timeout(10_000),
   );
 
@@ -135,17 +143,58 @@ describe("a dump is converted", () => {
     expect((await readFile(join(images, "pages-2.img"))).equals(pages("xyz"))).toBe(true);
   });
 
-  it("and tells of earlier memory files, whose changed pages stay", async () => {
-    const earlier = regularFileEntry(file(8, "/m/c1-0-1"));
-    await write("files.img", writeImage("files", [earlier]));
-    await writeProcess(1, [vma(100, 200, 0x41, 0x02, 8), vma(900, 910, 0x203)], [[110, 20], [900, 3]], "b".repeat(23)); // biome-ignore format: one line
+  it("and tells of earlier memory files, of which little was changed: that stays", async () => {
+    await writeGeneration([[110, 3], [900, 3]]); // biome-ignore format: one line
     const before = await readFile(join(images, "mm-1.img"));
     expect(await convert()).toEqual({
-      processes: [{ pid: 1, movedPages: 0, keptPages: 23, file: undefined, mapsMemory: true }],
-      earlier: ["c1-0-1"],
+      processes: [{ pid: 1, movedPages: 0, keptPages: 6, file: undefined, mapsMemory: true }],
+      earlier: ["c0-1"],
     });
     expect((await readFile(join(images, "mm-1.img"))).equals(before)).toBe(true);
-    expect(await readdir(memory)).toEqual([]);
+    expect(await readdir(memory)).toEqual(["c0-1"]);
+  });
+
+  it("with that part of an earlier file of which much was changed", async () => {
+    await writeGeneration([[110, 20], [900, 3]]); // biome-ignore format: one line
+    expect(await convert()).toEqual({
+      processes: [
+        { pid: 1, movedPages: 18, keptPages: 5, file: { name: "c1-1", bytes: 28 * page }, mapsMemory: true },
+      ],
+      earlier: ["c0-1"],
+    });
+    const expected = pages(`efghijklmn${"#".repeat(18)}`);
+    expect((await readFile(join(memory, "c1-1"))).equals(expected)).toBe(true);
+    expect(await mappingsOf(1)).toMatchObject([
+      { start: 100 * page, end: 128 * page, fileId: 9, offset: 0, flags: 0x02, status: 0x41 },
+      { start: 128 * page, end: 200 * page, fileId: 8, offset: 32 * page, flags: 0x02, status: 0x41 },
+      { start: 900 * page, end: 910 * page },
+    ]);
+    const { entries } = readPagemap(await readFile(join(images, "pagemap-1.img")), "pagemap-1.img");
+    expect(entries).toMatchObject([
+      { start: 128 * page, end: 130 * page },
+      { start: 900 * page, end: 903 * page },
+    ]);
+  });
+
+  it("without an earlier file of which all was changed, unless it is open", async () => {
+    await writeGeneration([[100, 100], [900, 3]]); // biome-ignore format: one line
+    await write("fdinfo-2.img", writeImage("fdinfo", [serializeMessage([numberField(1, 4)])]));
+    expect(await convert()).toMatchObject({ processes: [{ movedPages: 100 }], earlier: [] });
+    await rm(join(memory, "c1-1"));
+    await writeGeneration([[100, 100], [900, 3]]); // biome-ignore format: one line
+    await write("fdinfo-3.img", writeImage("fdinfo", [serializeMessage([numberField(1, 8)])]));
+    expect(await convert()).toMatchObject({ processes: [{ movedPages: 100 }], earlier: ["c0-1"] });
+  });
+
+  it("with no more of an earlier file than it has data", async () => {
+    await writeGeneration([[110, 18], [900, 3]]); // biome-ignore format: one line
+    await truncate(join(memory, "c0-1"), 10 * page);
+    await truncate(join(memory, "c0-1"), 104 * page);
+    await convert();
+    const { size, blocks } = await stat(join(memory, "c1-1"));
+    expect([size, blocks * 512]).toEqual([28 * page, 24 * page]);
+    const expected = Buffer.concat([pages("efghij"), Buffer.alloc(4 * page), pages("#".repeat(18))]);
+    expect((await readFile(join(memory, "c1-1"))).equals(expected)).toBe(true);
   });
 
   it("again after an attempt that was killed", async () => {

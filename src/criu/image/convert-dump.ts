@@ -6,8 +6,10 @@
  * Killed anywhere, it leaves a dump that restores to the same memory: a file that nothing refers to comes first, then
  * the mappings, whose pages are still in the images and win; only then the page map without them.
  */
-import { link, open, rm, stat, truncate } from "node:fs/promises";
+import { statSync } from "node:fs";
+import { link, open, rm, truncate } from "node:fs/promises";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { DomainError } from "../../lib/errors.js";
 import { damaged } from "../damaged.js";
 import { onlyMessage } from "./codec.js";
@@ -20,17 +22,20 @@ import {
   replaceMessages,
   requireDumpFile,
 } from "./dump-files.js";
+import { namesIn, neededNames } from "./memory-names.js";
 import { allBytesOf, bytesField, type Message, parseMessage, serializeMessage } from "./message.js";
 import { type Pagemap, presentBytes, readPagemap, writePagemap } from "./pagemap.js";
-import { keepAll, keptRuns, type MemoryPlan, planMemory, type Run } from "./plan-memory.js";
+import { type Area, keepAll, keptRuns, type MemoryPlan, planMemory, type Run } from "./plan-memory.js";
 import { findMount, type MemoryFile, memoryFileMode, readFileTable, regularFileEntry } from "./reg-file.js";
-import { mapFile, pageBytes, parseVma } from "./vma.js";
+import { mapAreas, pageBytes, parseVma } from "./vma.js";
 
 export interface ConvertOptions {
   /** CRIU's images; they are changed. */
   readonly images: string;
   /** Where the memory files go, as `<checkpoint>-<pid>`. */
   readonly memory: string;
+  /** Has those of earlier checkpoints, of which parts may be folded into the new ones. */
+  readonly earlierMemory: string;
   readonly checkpoint: string;
   /** Where processes have that directory, in a mount whose files may be mapped and executed. */
   readonly memoryPath: string;
@@ -38,6 +43,8 @@ export interface ConvertOptions {
   readonly mountPath: string;
   /** Whether a process gets a memory file, given what would move into it. All of them, if not given. */
   readonly isWorthIt?: (pid: number, movedBytes: number) => boolean;
+  /** Called when memory files are written, and nothing refers to them. */
+  readonly written?: () => void;
   /** Of the memory files; whoever runs this, if not given. */
   readonly owner?: { readonly uid: number; readonly gid: number };
 }
@@ -75,6 +82,8 @@ interface Conversion extends Subject {
 
 const vmasField = 14;
 const filesName = "files.img";
+/** So many processes before others get their turn. */
+const perTurn = 16;
 const nameMax = 100;
 
 export async function convertDump(options: ConvertOptions, signal: AbortSignal): Promise<ConvertedDump> {
@@ -83,17 +92,18 @@ export async function convertDump(options: ConvertOptions, signal: AbortSignal):
     throw new DomainError("invalid_argument", `a memory file cannot be named after ${checkpoint}`);
   const files = await readMessages(images, filesName, "files");
   const { paths, freeId } = readFileTable(files, filesName);
-  const earlier = earlierNames(paths, memoryPath);
-  if (earlier.some((name) => name.slice(0, name.lastIndexOf("-")) === checkpoint))
+  const earlier = namesIn(paths, memoryPath);
+  if ([...earlier.values()].some((name) => name.slice(0, name.lastIndexOf("-")) === checkpoint))
     throw new DomainError("failed_precondition", `the dump of ${checkpoint} shares its memory already`);
   const subjects: Subject[] = [];
-  for (const pid of await numbersOf(images, "mm")) {
+  for (const [index, pid] of numbersOf(images, "mm").entries()) {
+    if (index % perTurn === perTurn - 1) await setImmediate();
     signal.throwIfAborted();
     subjects.push(await readSubject(pid, options, paths));
   }
   const free = { fileId: freeId, pagesId: await freePagesId(images, subjects) };
   const conversions = await nameFiles(options, subjects, free);
-  if (conversions.length > 0) await writeAll(options, conversions, files, signal);
+  if (conversions.length > 0) await writeAll(options, conversions, { files, earlier }, signal);
   const named = new Map(conversions.map(({ pid, name, file }) => [pid, { name, bytes: file.bytes }]));
   return {
     processes: subjects.map(({ pid, plan }) => ({
@@ -103,16 +113,17 @@ export async function convertDump(options: ConvertOptions, signal: AbortSignal):
       file: named.get(pid),
       mapsMemory: plan.mapped.length > 0 || plan.refusals.includes("earlier"),
     })),
-    earlier,
+    earlier: await neededNames(images, earlier, new Set(subjects.flatMap(({ plan }) => [...plan.fileIds]))),
   };
 }
 
 async function writeAll(
-  { images, memory, owner }: ConvertOptions,
+  options: ConvertOptions,
   conversions: readonly Conversion[],
-  files: readonly Buffer[],
+  { files, earlier }: { readonly files: readonly Buffer[]; readonly earlier: ReadonlyMap<number, string> },
   signal: AbortSignal,
 ): Promise<void> {
+  const { images, memory } = options;
   const made: string[] = [];
   try {
     for (const conversion of conversions) {
@@ -120,13 +131,15 @@ async function writeAll(
       // Left by an attempt that was killed: no image refers to it, as was seen above.
       await rm(target, { force: true });
       made.push(target, join(images, pagesName(conversion.pagesId)));
-      await writePages(images, target, owner, conversion, signal);
+      await writePages(options, target, conversion, signal);
+      await foldEarlier(options.earlierMemory, target, { conversion, earlier }, signal);
     }
   } catch (thrown) {
     for (const path of made) await rm(path, { force: true });
     throw diskError(thrown);
   }
-  await replaceMessages(images, filesName, "files", [
+  options.written?.();
+  replaceMessages(images, filesName, "files", [
     ...files,
     ...conversions.map(({ file }) => regularFileEntry(file)),
   ]);
@@ -143,7 +156,7 @@ async function readSubject(
   const vmas = allBytesOf(mm, vmasField, name).map((bytes) => parseVma(bytes, name));
   if (vmas.length === 0) throw damaged(name, "it has no mappings");
   const pagemap = readPagemap(await requireDumpFile(images, pagemapName(pid)), pagemapName(pid));
-  const canLink = await onOneFileSystem(images, memory);
+  const canLink = onOneFileSystem(images, memory);
   const input = { vmas, entries: pagemap.entries, paths, memoryPath, canLink, name };
   const planned = planMemory(input);
   const plan = isWorthIt(pid, planned.movedBytes) ? planned : keepAll(input, planned.refusals);
@@ -158,7 +171,7 @@ async function freePagesId(images: string, subjects: readonly Subject[]): Promis
     used.add(pagesId);
   };
   for (const { pid, pagemap } of subjects) use(pagemap.pagesId, pagemapName(pid));
-  for (const id of await numbersOf(images, "pagemap-shmem")) {
+  for (const id of numbersOf(images, "pagemap-shmem")) {
     const name = `pagemap-shmem-${id}.img`;
     use(readPagemap(await requireDumpFile(images, name), name).pagesId, name);
   }
@@ -183,23 +196,19 @@ async function nameFiles(
 
 async function findMountId(images: string, mountPath: string): Promise<number | undefined> {
   const tables = [];
-  for (const id of await numbersOf(images, "mountpoints")) {
+  for (const id of numbersOf(images, "mountpoints")) {
     const name = `mountpoints-${id}.img`;
     tables.push({ name, messages: await readMessages(images, name, "mounts") });
   }
   return findMount(tables, mountPath);
 }
 
-async function onOneFileSystem(one: string, other: string): Promise<boolean> {
-  const [a, b] = await Promise.all([stat(one), stat(other)]);
-  return a.dev === b.dev;
-}
+const onOneFileSystem = (one: string, other: string) => statSync(one).dev === statSync(other).dev;
 
 /** New files and names only: what the dump says is the same. A linked pages image gets longer, and another owner. */
 async function writePages(
-  images: string,
+  { images, owner }: ConvertOptions,
   target: string,
-  owner: ConvertOptions["owner"],
   { pagemap, plan, pagesId }: Conversion,
   signal: AbortSignal,
 ): Promise<void> {
@@ -224,34 +233,42 @@ async function writePages(
   await write(join(images, pagesName(pagesId)), "w", imageMode, keptRuns(plan.kept), plan.keptBytes);
 }
 
-async function switchOver(images: string, conversion: Conversion): Promise<void> {
-  const { pid, mm, plan, file, pagemap, pagesId } = conversion;
-  const offsets = new Map(plan.mapped.map(({ index, offset }) => [index, offset]));
-  let index = -1;
-  const message = mm.map((field) => {
-    if (field.number !== vmasField) return field;
-    index++;
-    const offset = offsets.get(index);
-    if (offset === undefined) return field;
-    const [bytes] = allBytesOf([field], vmasField, mmName(pid));
-    return bytes === undefined
-      ? field
-      : bytesField(vmasField, mapFile(bytes, { id: file.id, offset }, mmName(pid)));
-  });
-  await replaceMessages(images, mmName(pid), "mm", [serializeMessage(message)]);
-  const left = writePagemap({ head: pagemap.head, entries: plan.kept }, pagesId);
-  await replaceDumpFile(images, pagemapName(pid), left);
-  await rm(join(images, pagesName(pagemap.pagesId)));
+/** What a process did not change of memory that it has from earlier files, into its new one. */
+async function foldEarlier(
+  directory: string,
+  target: string,
+  { conversion, earlier }: { readonly conversion: Conversion; readonly earlier: ReadonlyMap<number, string> },
+  signal: AbortSignal,
+): Promise<void> {
+  const { folded } = conversion.plan;
+  for (const fileId of new Set(folded.map((run) => run.fileId))) {
+    const name = earlier.get(fileId);
+    if (name === undefined) throw damaged(filesName, `it has no memory file ${fileId}`);
+    const runs = folded.filter((run) => run.fileId === fileId).sort((a, b) => a.from - b.from);
+    await using from = await open(join(directory, name), "r");
+    await using to = await open(target, "r+");
+    await copyRuns({ file: from, name, isSparse: true }, to, runs, signal);
+  }
 }
 
-/** Memory files, mapped or open: a restore opens them. */
-function earlierNames(paths: ReadonlyMap<number, string>, memoryPath: string): string[] {
-  const names = [...paths.values()]
-    .filter((path) => path.startsWith(`${memoryPath}/`))
-    .map((path) => path.slice(memoryPath.length + 1));
-  const strange = names.find((name) => name.includes("/"));
-  if (strange !== undefined) throw damaged(filesName, `it has a file ${memoryPath}/${strange}`);
-  return [...new Set(names)].sort();
+async function switchOver(images: string, conversion: Conversion): Promise<void> {
+  const { pid, mm, plan, file, pagemap, pagesId } = conversion;
+  const areas = new Map<number, Area[]>();
+  for (const area of plan.mapped) areas.set(area.index, [...(areas.get(area.index) ?? []), area]);
+  let index = -1;
+  const message = mm.flatMap((field) => {
+    if (field.number !== vmasField) return [field];
+    index++;
+    const own = areas.get(index);
+    const [bytes] = allBytesOf([field], vmasField, mmName(pid));
+    return own === undefined || bytes === undefined
+      ? [field]
+      : mapAreas(bytes, own, file.id, mmName(pid)).map((part) => bytesField(vmasField, part));
+  });
+  replaceMessages(images, mmName(pid), "mm", [serializeMessage(message)]);
+  const left = writePagemap({ head: pagemap.head, entries: plan.kept }, pagesId);
+  replaceDumpFile(images, pagemapName(pid), left);
+  await rm(join(images, pagesName(pagemap.pagesId)));
 }
 
 function diskError(thrown: unknown): unknown {

@@ -1,26 +1,32 @@
-/** The files of a dump's directory. */
-import { open, readdir, readFile, rename, stat } from "node:fs/promises";
+/**
+ * The files of a dump's directory, most of them of a few hundred bytes that CRIU has just written: asking a thread for
+ * each step of reading one takes longer than the reading.
+ */
+import { chmodSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { damaged } from "../damaged.js";
 import { type ImageKind, imageBytesMax, readImage, writeImage } from "./codec.js";
 
 /** Numbers N of the files `<prefix>-N.img`, in order. */
-export async function numbersOf(dir: string, prefix: string): Promise<number[]> {
+export function numbersOf(dir: string, prefix: string): number[] {
   const pattern = new RegExp(`^${prefix}-([0-9]{1,10})\\.img$`);
-  const numbers = (await readdir(dir)).flatMap((name) => {
+  const numbers = readdirSync(dir).flatMap((name) => {
     const number = pattern.exec(name)?.[1];
     return number === undefined ? [] : [Number(number)];
   });
   return numbers.sort((a, b) => a - b);
 }
 
+const smallBytes = 128 * 1024;
+
 /** A whole image; undefined if there is none of this name. */
 export async function readDumpFile(dir: string, name: string): Promise<Buffer | undefined> {
   const path = join(dir, name);
   try {
-    const { size } = await stat(path);
+    const { size } = statSync(path);
     if (size > imageBytesMax) throw damaged(name, `it has ${size} bytes`);
-    return await readFile(path);
+    return size > smallBytes ? await readFile(path) : readFileSync(path);
   } catch (thrown) {
     if (thrown instanceof Error && "code" in thrown && thrown.code === "ENOENT") return undefined;
     throw thrown;
@@ -37,13 +43,13 @@ export async function readMessages(dir: string, name: string, kind: ImageKind): 
   return readImage(await requireDumpFile(dir, name), kind, name);
 }
 
-export async function replaceMessages(
+export function replaceMessages(
   dir: string,
   name: string,
   kind: ImageKind,
   messages: readonly Uint8Array[],
-): Promise<void> {
-  await replaceDumpFile(dir, name, writeImage(kind, messages));
+): void {
+  replaceDumpFile(dir, name, writeImage(kind, messages));
 }
 
 /**
@@ -53,12 +59,9 @@ export async function replaceMessages(
 export const imageMode = 0o644;
 
 /** Readers see the old content or the new. What makes a dump durable syncs all of it in the end, so this does not. */
-export async function replaceDumpFile(dir: string, name: string, bytes: Uint8Array): Promise<void> {
+export function replaceDumpFile(dir: string, name: string, bytes: Uint8Array): void {
   const temporary = join(dir, `${name}.tmp`);
-  {
-    await using file = await open(temporary, "w", imageMode);
-    await file.chmod(imageMode);
-    await file.writeFile(bytes);
-  }
-  await rename(temporary, join(dir, name));
+  writeFileSync(temporary, bytes);
+  chmodSync(temporary, imageMode);
+  renameSync(temporary, join(dir, name));
 }

@@ -1,4 +1,5 @@
 /** Adds the guard of shared memory to the processes of a dump. */
+import { setImmediate } from "node:timers/promises";
 import { DomainError } from "../../lib/errors.js";
 import { onlyMessage, readImage } from "./codec.js";
 import { readThread, withFilter } from "./core.js";
@@ -39,6 +40,8 @@ interface Process {
 
 const seccompName = "seccomp.img";
 const pstreeName = "pstree.img";
+/** So many processes before others get their turn. */
+const perTurn = 16;
 
 /**
  * From then on a restore gives each process a listener: an open descriptor in its own table, for whoever restores to
@@ -57,11 +60,11 @@ export async function guardProcesses(
   const processes = pids === undefined ? all : all.filter(({ pid }) => pids.includes(pid));
   const { filters, first, guarded } = guardChains(readFilters(image, seccompName), processes);
   // Filters that no thread names do no harm; a thread that names one which is not there would.
-  await replaceMessages(images, seccompName, "seccomp", [writeFilters(image, filters)]);
+  replaceMessages(images, seccompName, "seccomp", [writeFilters(image, filters)]);
   for (const [tid, filter] of first) {
     const name = coreName(tid);
     const core = cores.get(tid);
-    if (core !== undefined) await replaceMessages(images, name, "core", [withFilter(core, filter, name)]);
+    if (core !== undefined) replaceMessages(images, name, "core", [withFilter(core, filter, name)]);
   }
   return guarded;
 }
@@ -116,8 +119,10 @@ function spreads(filters: readonly Filter[], leader: Thread): boolean {
 async function readProcesses(images: string, signal: AbortSignal) {
   const processes: Process[] = [];
   const cores = new Map<number, Message>();
-  const alive = new Set(await numbersOf(images, "mm"));
-  for (const bytes of await readMessages(images, pstreeName, "pstree")) {
+  const alive = new Set(numbersOf(images, "mm"));
+  const tree = await readMessages(images, pstreeName, "pstree");
+  for (const [index, bytes] of tree.entries()) {
+    if (index % perTurn === perTurn - 1) await setImmediate();
     const message = parseMessage(bytes, pstreeName);
     const pid = requiredNumber(message, 1, pstreeName);
     if (!alive.has(pid)) continue;

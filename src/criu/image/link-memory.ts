@@ -1,5 +1,5 @@
 /** Gives memory files names in another directory: each sandbox and each checkpoint has those of all that it needs. */
-import { link, stat } from "node:fs/promises";
+import { linkSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { DomainError } from "../../lib/errors.js";
 
@@ -8,22 +8,22 @@ export async function linkMemory(fromDir: string, toDir: string, names: readonly
   for (const name of names) {
     if (!/^[A-Za-z0-9][\w.-]*$/.test(name))
       throw new DomainError("invalid_argument", `${JSON.stringify(name)} is not the name of a memory file`);
-    await linkOne(join(fromDir, name), join(toDir, name), name);
+    linkOne(join(fromDir, name), join(toDir, name), name);
   }
 }
 
-async function linkOne(from: string, to: string, name: string): Promise<void> {
+function linkOne(from: string, to: string, name: string): void {
   try {
-    await link(from, to);
+    linkSync(from, to);
   } catch (thrown) {
     const code = thrown instanceof Error && "code" in thrown ? thrown.code : undefined;
-    if (code === "EEXIST" && (await isSameFile(from, to))) return;
+    if (code === "EEXIST" && isSameFile(from, to)) return;
     throw linkError(code, name, thrown);
   }
 }
 
-async function isSameFile(one: string, other: string): Promise<boolean> {
-  const [a, b] = await Promise.all([stat(one), stat(other)]);
+function isSameFile(one: string, other: string): boolean {
+  const [a, b] = [statSync(one), statSync(other)];
   return a.ino === b.ino && a.dev === b.dev;
 }
 

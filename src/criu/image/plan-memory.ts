@@ -1,5 +1,6 @@
 /** What moves from a process's pages into its memory file, and what is left: as data. Pure. */
 import { damaged } from "../damaged.js";
+import { type Piece, planFolds } from "./fold.js";
 import { type PagemapEntry, partOf, presentBytes } from "./pagemap.js";
 import { type Candidate, type Refusal, refusalOf } from "./shareable.js";
 import { has, status, type Vma } from "./vma.js";
@@ -23,14 +24,18 @@ export interface MemoryPlan {
    * with their holes. What is kept stays in it unused, as do the pages that were copied.
    */
   readonly linked: boolean;
-  /** Mappings to make ones of the memory file: which of `vmas`, and from where in the file. */
-  readonly mapped: readonly { readonly index: number; readonly offset: number }[];
+  /** Parts of mappings to make ones of the memory file, in order: of which of `vmas`, and from where in the file. */
+  readonly mapped: readonly Area[];
   /** The memory file covers its mappings whole, so that what lies beyond its last page reads as zeros. */
   readonly fileBytes: number;
   /** From the pages image into the memory file, by copying. */
   readonly moved: readonly Run[];
   /** Also without copying. */
   readonly movedBytes: number;
+  /** From earlier memory files into this one: what is mapped anew and was not changed. */
+  readonly folded: readonly FoldedRun[];
+  /** Files that it still maps, by id. */
+  readonly fileIds: ReadonlySet<number>;
   /** What the page map has left. Offsets are those of the old pages image. */
   readonly kept: readonly PagemapEntry[];
   readonly keptBytes: number;
@@ -44,7 +49,11 @@ export interface Run {
   readonly bytes: number;
 }
 
-interface Area {
+export interface FoldedRun extends Run {
+  readonly fileId: number;
+}
+
+export interface Area {
   readonly index: number;
   readonly start: number;
   readonly end: number;
@@ -58,24 +67,70 @@ export function planMemory(input: MemoryInput): MemoryPlan {
   const { entries, name, memoryPath } = input;
   const candidates = findCandidates(input);
   const refusals = candidates.map((candidate) => candidate && refusalOf(candidate, memoryPath));
-  const chosen = candidates.flatMap((candidate, index) =>
-    candidate !== undefined && refusals[index] === undefined ? [index] : [],
-  );
-  const found = candidates.map((candidate) => candidate?.presentBytes ?? 0);
-  const { linked, areas, fileBytes } = layOut(input, chosen, found);
+  const chosen = candidates.flatMap((candidate, index): Piece[] => {
+    if (candidate === undefined || refusals[index] !== undefined) return [];
+    const { vma, presentBytes } = candidate;
+    return [{ index, start: vma.start, end: vma.end, presentBytes }];
+  });
+  const folds = planFolds({ candidates, entries, memoryPath, hasFile: chosen.length > 0 });
+  const pieces = [...chosen, ...folds].sort((a, b) => a.start - b.start);
+  const { linked, areas, fileBytes } = layOut(input, pieces);
   const cut = cutEntries(entries, areas, name);
   // CRIU takes it that a page map has an entry, as the page map of a process with a stack does.
   if (cut.kept.length === 0 && areas.length > 0) return keepAll(input, refusals);
-  const mapped = areas.map(({ index, offset }) => ({ index, offset }));
   const moved = linked ? cut.moved.filter(({ from, to }) => from !== to) : cut.moved;
-  return { linked, mapped, fileBytes, ...cut, moved, refusals };
+  const folded = foldedRuns(input, areas);
+  return {
+    linked,
+    mapped: areas,
+    fileBytes,
+    ...cut,
+    moved,
+    folded,
+    fileIds: filesOf(input, areas),
+    refusals,
+  };
 }
 
 /** Everything stays where it is. */
-export function keepAll({ entries }: MemoryInput, refusals: MemoryPlan["refusals"]): MemoryPlan {
-  const keptBytes = presentBytes(entries);
-  const nothing = { linked: false, mapped: [], fileBytes: 0, moved: [], movedBytes: 0 };
-  return { ...nothing, kept: entries, keptBytes, refusals };
+export function keepAll(input: MemoryInput, refusals: MemoryPlan["refusals"]): MemoryPlan {
+  const kept = input.entries;
+  const nothing = { linked: false, mapped: [], fileBytes: 0, moved: [], movedBytes: 0, folded: [] };
+  return { ...nothing, kept, keptBytes: presentBytes(kept), fileIds: filesOf(input, []), refusals };
+}
+
+/** Of mappings that do not become ones of the new file whole. */
+function filesOf({ vmas }: MemoryInput, areas: readonly Area[]): Set<number> {
+  const left = vmas.map(({ start, end }) => end - start);
+  for (const { index, start, end } of areas) left[index] = (left[index] ?? 0) - (end - start);
+  return new Set(
+    vmas.flatMap(({ fileId }, index) => (fileId === undefined || left[index] === 0 ? [] : [fileId])),
+  );
+}
+
+/** What the dump does not have of areas that were an earlier file's. */
+function foldedRuns({ vmas, entries }: MemoryInput, areas: readonly Area[]): FoldedRun[] {
+  const runs: FoldedRun[] = [];
+  let at = 0;
+  for (const { index, start, end, offset } of areas) {
+    const vma = vmas[index];
+    if (vma?.fileId === undefined) continue;
+    const { fileId } = vma;
+    const add = (from: number, to: number) => {
+      if (from >= to) return;
+      runs.push({ fileId, from: vma.offset + from - vma.start, to: offset + from - start, bytes: to - from });
+    };
+    let done = start;
+    while ((entries[at]?.end ?? Number.POSITIVE_INFINITY) <= start) at++;
+    for (let next = at; ; next++) {
+      const entry = entries[next];
+      if (entry === undefined || entry.start >= end) break;
+      add(done, Math.min(entry.start, end));
+      done = Math.max(done, entry.end);
+    }
+    add(done, end);
+  }
+  return runs;
 }
 
 /** Guard regions are listed as mappings of their own, after all others; they are no candidates. */
@@ -119,25 +174,20 @@ function pageCounter(entries: readonly PagemapEntry[]) {
  * One behind the other: neighbours in memory are neighbours in the file, and the kernel can join them again. Where most
  * of the pages are those of whole mappings, these stay where they are.
  */
-function layOut(
-  { vmas, entries, canLink }: MemoryInput,
-  chosen: readonly number[],
-  found: readonly number[],
-) {
-  const sizeOf = (index: number) => (vmas[index]?.end ?? 0) - (vmas[index]?.start ?? 0);
-  const whole = new Set(chosen.filter((index) => found[index] === sizeOf(index)));
+function layOut({ entries, canLink }: MemoryInput, pieces: readonly Piece[]) {
+  const isWhole = ({ start, end, presentBytes }: Piece) => presentBytes === end - start;
   const pagesBytes = presentBytes(entries);
-  const linked = canLink && 2 * sumOf([...whole].map(sizeOf)) >= pagesBytes;
+  const wholeBytes = sumOf(pieces.filter(isWhole).map((piece) => piece.presentBytes));
+  const linked = canLink && 2 * wholeBytes >= pagesBytes;
   const offsetOf = offsetFinder(entries);
   let fileBytes = linked ? pagesBytes : 0;
-  const areas = chosen.flatMap((index): Area[] => {
-    const vma = vmas[index];
-    if (vma === undefined || fileBytes + sizeOf(index) > fileBytesMax) return [];
-    const range = { index, start: vma.start, end: vma.end };
-    if (linked && whole.has(index)) return [{ ...range, offset: offsetOf(vma.start) }];
+  const areas = pieces.flatMap((piece): Area[] => {
+    const { index, start, end } = piece;
+    if (fileBytes + end - start > fileBytesMax) return [];
+    if (linked && isWhole(piece)) return [{ index, start, end, offset: offsetOf(start) }];
     const offset = fileBytes;
-    fileBytes += sizeOf(index);
-    return [{ ...range, offset }];
+    fileBytes += end - start;
+    return [{ index, start, end, offset }];
   });
   return { linked: linked && areas.length > 0, areas, fileBytes };
 }

@@ -13,6 +13,7 @@ const plain: Vma = {
   status: status.regular | status.anonPrivate,
   advised: new Set(),
   fileId: undefined,
+  offset: 0,
 };
 
 function candidate(vma: Partial<Vma>, more: Partial<Candidate> = {}): Candidate {

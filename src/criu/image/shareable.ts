@@ -52,7 +52,7 @@ const harmlessAdvice: ReadonlySet<number> = new Set([1, 2, 10, 12, advice.hugePa
 
 /** In this order; the first that holds is the reason. */
 const refusals: readonly (readonly [Refusal, (candidate: Candidate, memoryPath: string) => boolean])[] = [
-  // A memory file of an earlier generation. Only what was changed since is in the dump, and it stays there.
+  // A memory file of an earlier generation. Only what was changed since is in the dump: fold.ts says what becomes of it.
   ["earlier", isEarlier],
   ["special", ({ vma }) => has(vma.status, special) || !has(vma.status, status.regular)],
   // The kernel makes no file grow down.
@@ -80,6 +80,22 @@ const refusals: readonly (readonly [Refusal, (candidate: Candidate, memoryPath: 
 /** Why the mapping stays as it is; undefined if it can be shared. */
 export function refusalOf(candidate: Candidate, memoryPath: string): Refusal | undefined {
   return refusals.find(([, holds]) => holds(candidate, memoryPath))?.[0];
+}
+
+/**
+ * Whether a mapping of an earlier memory file may become one of another: unless it would not be shared now, were it
+ * anonymous still.
+ */
+export function isFoldable(candidate: Candidate, memoryPath: string): boolean {
+  if (!isEarlier(candidate, memoryPath)) return false;
+  const { path: _, vma, ...rest } = candidate;
+  const anonymous = {
+    ...vma,
+    flags: vma.flags | mapFlags.anonymous,
+    status: (vma.status & ~status.filePrivate) | status.anonPrivate,
+  };
+  const reason = refusalOf({ ...rest, vma: anonymous }, memoryPath);
+  return reason === undefined || reason === "small";
 }
 
 function isEarlier({ vma, path }: Candidate, memoryPath: string): boolean {

@@ -31,6 +31,7 @@ describe("a mapping", () => {
       status: 0x221,
       advised: new Set([14, 16]),
       fileId: undefined,
+      offset: 0,
     });
   });
 
@@ -46,6 +47,7 @@ describe("a mapping", () => {
     const mapped = mapFile(bytes, { id: 9, offset: 0x5000 }, name);
     expect(parseVma(mapped, name)).toEqual({
       ...parseVma(bytes, name),
+      offset: 0x5000,
       flags: 0x02,
       status: 0x41,
       fileId: 9,

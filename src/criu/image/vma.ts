@@ -58,6 +58,8 @@ export interface Vma {
   readonly advised: ReadonlySet<number>;
   /** Of the file in `files.img`, where one is mapped. */
   readonly fileId: number | undefined;
+  /** Where it begins in that file. */
+  readonly offset: number;
 }
 
 const field = { start: 1, end: 2, pgoff: 3, shmid: 4, prot: 5, flags: 6, status: 7, madv: 9, fdflags: 10 };
@@ -74,6 +76,7 @@ export function parseVma(bytes: Uint8Array, name: string): Vma {
     status: bits,
     advised: bitsOf(numberOf(message, field.madv, name) ?? 0),
     fileId: has(bits, status.filePrivate | status.fileShared) ? number(field.shmid) : undefined,
+    offset: number(field.pgoff),
   };
   if (vma.start % pageBytes !== 0 || vma.end % pageBytes !== 0 || vma.end <= vma.start)
     throw damaged(name, `a mapping goes from ${vma.start} to ${vma.end}`);
@@ -95,6 +98,33 @@ export function mapFile(bytes: Uint8Array, file: { id: number; offset: number },
       numberField(field.fdflags, 0),
     ),
   );
+}
+
+/** The mapping, of which areas become ones of a file, and what is between them stays as it is. */
+export function mapAreas(
+  bytes: Uint8Array,
+  areas: readonly { readonly start: number; readonly end: number; readonly offset: number }[],
+  fileId: number,
+  name: string,
+): Buffer[] {
+  const { start, end } = parseVma(bytes, name);
+  const parts: Buffer[] = [];
+  let done = start;
+  for (const area of areas) {
+    if (area.start > done) parts.push(partOfVma(bytes, done, area.start, name));
+    const part = partOfVma(bytes, area.start, area.end, name);
+    parts.push(mapFile(part, { id: fileId, offset: area.offset }, name));
+    done = area.end;
+  }
+  if (done < end) parts.push(partOfVma(bytes, done, end, name));
+  return parts;
+}
+
+function partOfVma(bytes: Uint8Array, start: number, end: number, name: string): Buffer {
+  const vma = parseVma(bytes, name);
+  const fields = [numberField(field.start, start), numberField(field.end, end)];
+  if (vma.fileId !== undefined) fields.push(numberField(field.pgoff, vma.offset + start - vma.start));
+  return serializeMessage(withFields(parseMessage(bytes, name), ...fields));
 }
 
 export function has(bits: number, some: number): boolean {

@@ -140,7 +140,10 @@ export function openBoxes(namespace: string) {
 
     convert(images: string, memory: string, checkpoint: string) {
       const owner = { uid: testMapping.hostId, gid: testMapping.hostId };
-      return convertDump({ images, memory, checkpoint, memoryPath: mountPath, mountPath, owner }, soon());
+      return convertDump(
+        { images, memory, earlierMemory: memory, checkpoint, memoryPath: mountPath, mountPath, owner },
+        soon(),
+      );
     },
   };
 }

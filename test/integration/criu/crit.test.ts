@@ -59,7 +59,10 @@ describe.skipIf(!hasCrit())("crit and our code agree (needs scripts/install-crit
     it("that are guarded and converted, over two generations", async () => {
       const { parent, child, memory } = await start("generations");
       const convert = (images: string, checkpoint: string) =>
-        convertDump({ images, memory, checkpoint, memoryPath: memory, mountPath: memory }, soon());
+        convertDump(
+          { images, memory, earlierMemory: memory, checkpoint, memoryPath: memory, mountPath: memory },
+          soon(),
+        );
       const first = await dump(parent, "generations-1");
       expect(filesOf(await change(first, memory, () => convert(first, "c1")))).toHaveLength(2);
       await restore(first, parent);

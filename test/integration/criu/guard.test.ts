@@ -31,7 +31,10 @@ it("a guarded process hands over what would show the file, in all of its threads
     { pid: parent, listeners: [parent] },
     { pid: child, listeners: [child] },
   ]);
-  await convertDump({ images, memory, checkpoint: "c1", memoryPath: memory, mountPath: memory }, soon());
+  await convertDump(
+    { images, memory, earlierMemory: memory, checkpoint: "c1", memoryPath: memory, mountPath: memory },
+    soon(),
+  );
   await restore(images, parent);
   for (const pid of [parent, child]) {
     expect(await filtersOf(pid)).toEqual(["2 1", "2 1", "2 1"]);

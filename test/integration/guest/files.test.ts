@@ -114,7 +114,7 @@ describe("users", () => {
       guest: "permission_denied",
     });
     expect(await failure(guest.client.files.stat({ path: "/", user: "nosuchuser" }, {}, soon()))).toEqual({
-      code: "not_found",
+      code: "invalid_argument",
       guest: "no_such_user",
     });
     expect(await guest.client.lookUpUser("nobody", soon())).toMatchObject({ uid: 65534, name: "nobody" });

@@ -130,7 +130,18 @@ describe("processes", () => {
   it.each([
     ["a command that does not exist", { argv: ["/no/such/command"] }, "not_found", "exec_failed"],
     ["a file that is not executable", { argv: ["/etc/passwd"] }, "failed_precondition", "exec_failed"],
-    ["a user that does not exist", { argv: ["true"], user: "nosuchuser" }, "not_found", "no_such_user"],
+    [
+      "a user that does not exist",
+      { argv: ["true"], user: "nosuchuser" },
+      "invalid_argument",
+      "no_such_user",
+    ],
+    [
+      "a uid that it does not have",
+      { argv: ["true"], user: "4294967295" },
+      "invalid_argument",
+      "no_such_user",
+    ],
     ["a directory that does not exist", { argv: ["true"], cwd: "/no/such" }, "not_found", "bad_cwd"],
   ])("refuse %s", async (_name, spawn, code, guestCode) => {
     const error = await guest.client.spawn(spawn, soon()).catch((thrown: unknown) => thrown);

@@ -177,8 +177,8 @@ describe("what the sandbox is reached through", () => {
       const { files } = box.node;
       const attempts = [
         files.remove(at(path), { recursive: true }, soon()),
-        files.rename(at(path), "/tmp/away", soon()),
-        files.rename(at("/etc/hostname"), path, soon()),
+        files.rename(at(path), "/tmp/away", { parents: false }, soon()),
+        files.rename(at("/etc/hostname"), path, { parents: false }, soon()),
         files.makeDir(at(path), { parents: true, mode: 0o755 }, soon()),
         files.symlink(at(path), "/tmp", soon()),
       ];

@@ -1,9 +1,10 @@
 /** The disk fills up in the middle of a dump: one clear error, nothing left, the sandbox runs on. */
+
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { copyUpper } from "../../../src/node/layer.js";
+import { openCopier } from "../../../src/lib/copier.js";
 import { becomes, openBox, soon } from "../../support/box.js";
 
 const box = openBox("disk");
@@ -71,7 +72,8 @@ it("while the layer is copied", async () => {
   writeFileSync(join(from, "large"), Buffer.alloc(2 << 20, "x"));
   await execa("mount", ["-t", "tmpfs", "-o", "size=1m", "none", to]);
   try {
-    await expect(copyUpper({ key: "full", source: from, directory: to })).rejects.toMatchObject({
+    using copier = openCopier();
+    await expect(copier.copy(from, to)).rejects.toMatchObject({
       code: "resource_exhausted",
       message: expect.stringContaining("No space left on device"),
       hint: expect.stringContaining("free disk space"),

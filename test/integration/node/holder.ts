@@ -8,12 +8,15 @@ import { ask, untilAnswers } from "./workloads/workload.js";
 
 export const MiB = 2 ** 20;
 export const heldBytes = 32 * MiB;
+const pageBytes = 4096;
 const port = 7100;
 const program = readFileSync(join(import.meta.dirname, "programs/holder.py"), "utf8");
 
 /** The same bytes as the program's, in the test. */
 export interface Model {
   put(seed: string, at: number, bytes: number): void;
+  /** Changes so many pages here and there. */
+  scatter(seed: string, pages: number): void;
   drop(at: number, bytes: number): void;
   digest(): string;
   copy(): Model;
@@ -22,13 +25,20 @@ export interface Model {
 export function modelOf(content = pattern("first", heldBytes)): Model {
   return {
     put: (seed, at, bytes) => void pattern(seed, bytes).copy(content, at),
+    scatter(seed, pages) {
+      const picked = pattern(seed, 4 * pages);
+      for (let at = 0; at < picked.length; at += 4) {
+        const page = (picked.readUInt32LE(at) % (content.length / pageBytes)) * pageBytes;
+        content.fill(picked.subarray(at, at + 4), page, page + pageBytes);
+      }
+    },
     drop: (at, bytes) => void content.fill(0, at, at + bytes),
     digest: () => createHash("sha256").update(content).digest("hex"),
     copy: () => modelOf(Buffer.from(content)),
   };
 }
 
-const pattern = (seed: string, bytes: number): Buffer =>
+export const pattern = (seed: string, bytes: number): Buffer =>
   createHash("shake256", { outputLength: bytes }).update(seed).digest();
 
 export interface Holder {
@@ -39,6 +49,7 @@ export interface Holder {
   expectExact(ref: string, model: Model): Promise<void>;
   /** Writes in the sandbox and in the model. */
   put(ref: string, model: Model, seed: string, at: number, bytes: number): Promise<void>;
+  scatter(ref: string, model: Model, seed: string, pages: number): Promise<void>;
   drop(ref: string, model: Model, at: number, bytes: number): Promise<void>;
   /** What the host counts of the process, in bytes. */
   usage(ref: string, pid: number): Promise<Usage>;
@@ -50,6 +61,8 @@ export interface Usage {
   /** Its part of everything. */
   readonly share: number;
   readonly resident: number;
+  /** Its mappings. */
+  readonly mappings: number;
 }
 
 export function openHolder(box: Box): Holder {
@@ -72,6 +85,10 @@ export function openHolder(box: Box): Holder {
       model.put(seed, at, bytes);
       expect((await ask(box, ref, port, `put ${seed} ${at} ${bytes}`)).exact, ref).toBe(model.digest());
     },
+    async scatter(ref, model, seed, pages) {
+      model.scatter(seed, pages);
+      expect((await ask(box, ref, port, `scatter ${seed} ${pages}`)).exact, ref).toBe(model.digest());
+    },
     async drop(ref, model, at, bytes) {
       model.drop(at, bytes);
       expect((await ask(box, ref, port, `drop ${at} ${bytes}`)).exact, ref).toBe(model.digest());
@@ -79,9 +96,14 @@ export function openHolder(box: Box): Holder {
     async usage(ref, pid) {
       const { state } = await box.node.sandboxes.get(ref);
       if (state.status !== "running") throw new Error(`${ref} is ${state.status}`);
-      const text = readFileSync(`/proc/${hostPidOf(state.pid, pid)}/smaps_rollup`, "utf8");
+      const proc = `/proc/${hostPidOf(state.pid, pid)}`;
+      const text = readFileSync(`${proc}/smaps_rollup`, "utf8");
       const kib = (name: string) => Number(new RegExp(`^${name}: +(\\d+) kB$`, "m").exec(text)?.[1]);
-      return { anonymous: 1024 * kib("Anonymous"), share: 1024 * kib("Pss"), resident: 1024 * kib("Rss") };
+      const mappings = readFileSync(`${proc}/maps`, "utf8").split("\n").length - 1;
+      return {
+        ...{ anonymous: 1024 * kib("Anonymous"), share: 1024 * kib("Pss"), resident: 1024 * kib("Rss") },
+        mappings,
+      };
     },
   };
 }

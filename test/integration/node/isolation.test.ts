@@ -59,7 +59,7 @@ it("shows nothing of the host: processes, network, other sandboxes", async () =>
       "python3 -c \"import socket; s=socket.create_server(('127.0.0.1', 80)); print(socket.create_connection(('127.0.0.1', 80)).getpeername()[1])\"",
     ),
   ).toBe("80");
-  expect(await box.sh(id, "ls /.ramet")).toBe("generation\nguest\nguest.sock\nmemory");
+  expect(await box.sh(id, "ls /.ramet")).toBe("boot_id\ngeneration\nguest\nguest.sock\nmemory");
   expect(await box.sh(id, "ls -ln /.ramet/guest | cut -c1-10")).toBe("-r-xr-xr-x");
 });
 

@@ -165,6 +165,31 @@ describe("where memory is not shared", () => {
     await holder.expectExact(await forkOne(clone), model);
   });
 
+  it("what clones that share it are checkpointed and paused to is exact once it is", async () => {
+    const [clone, paused] = (await box.fork(await startHolding(), { count: 2 })).map(({ id }) => id);
+    if (clone === undefined || paused === undefined) throw new Error("there are no clones");
+    await box.test.restart(undefined, undefined, "off");
+    const [model, other] = [modelOf(), modelOf()];
+    await holder.put(clone, model, "clone", 0, 12 << 20);
+    await holder.drop(clone, model, 16 << 20, 4096);
+    await holder.put(paused, other, "paused", 4096, 12 << 20);
+    const checkpoint = await box.node.checkpoints.create(clone, {}, soon());
+    expect(await box.node.checkpoints.verify(checkpoint.id, soon())).toEqual([]);
+    const then = model.copy();
+    await box.node.sandboxes.pause(paused, soon());
+    // What was dumped is guarded still, and answered.
+    await holder.drop(clone, model, 1 << 20, 2 << 20);
+    await holder.drop(clone, model, 20 << 20, 4096);
+    await box.test.restart();
+    await box.node.sandboxes.resume(paused, soon());
+    await holder.drop(paused, other, 0, 1 << 20);
+    await holder.expectExact(await forkOne(paused), other);
+    const restored = (await restore(checkpoint.id)).id;
+    await holder.expectExact(restored, then);
+    await holder.drop(restored, then, 22 << 20, 1 << 20);
+    await holder.expectExact(await forkOne(clone), model);
+  });
+
   it("checkpoints have all of their memory in their images", async () => {
     await box.test.restart(undefined, undefined, "off");
     const id = await startHolding();

@@ -56,7 +56,7 @@ it("is built when the start command ends well", async () => {
 
 it.each([
   ["an image that does not exist", { image: "nothing" }, "not_found"],
-  ["a user that does not exist", { user: "nobody-here" }, "not_found"],
+  ["a user that does not exist", { user: "nobody-here" }, "invalid_argument"],
   ["a working directory that does not exist", { cwd: "/nowhere" }, "not_found"],
   ["a name that is taken", { name: "base" }, "already_exists"],
 ] as const)("is refused for %s", async (_name, spec, code) => {

@@ -4,7 +4,7 @@ import mmap
 import socket
 import sys
 
-PORT, MIB = 7100, 1 << 20
+PORT, PAGE = 7100, 4096
 size = int(sys.argv[1])
 mapped = mmap.mmap(-1, size * 3 // 4, flags=mmap.MAP_PRIVATE)
 array = bytearray(size // 4)
@@ -18,6 +18,15 @@ def put(seed, start, count):
     begin = max(0, start - len(mapped))
     rest = content[len(first) :]
     parts[1][begin : begin + len(rest)] = rest
+
+
+def scatter(seed, count):
+    """Changes so many pages here and there."""
+    picked = hashlib.shake_256(seed.encode()).digest(4 * count)
+    for at in range(0, 4 * count, 4):
+        page = int.from_bytes(picked[at : at + 4], "little") % (size // PAGE) * PAGE
+        part, start = (parts[0], page) if page < len(mapped) else (parts[1], page - len(mapped))
+        part[start : start + PAGE] = picked[at : at + 4] * (PAGE // 4)
 
 
 def drop(start, count):
@@ -41,6 +50,8 @@ with socket.create_server(("127.0.0.1", PORT)) as server:
                 continue
             if verb == "put":
                 put(arguments[0], int(arguments[1]), int(arguments[2]))
+            if verb == "scatter":
+                scatter(arguments[0], int(arguments[1]))
             if verb == "drop":
                 drop(int(arguments[0]), int(arguments[1]))
             stream.write('{"exact": "%s", "progress": 0}\n' % digest())

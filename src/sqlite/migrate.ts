@@ -3,7 +3,6 @@ import { readdirSync, readFileSync } from "node:fs";
 import type { Database } from "better-sqlite3";
 import { DomainError } from "../lib/errors.js";
 
-const directory = new URL("./migrations/", import.meta.url);
 const filePattern = /^(\d{4})-[a-z0-9-]+\.sql$/;
 
 export interface Migration {
@@ -11,8 +10,8 @@ export interface Migration {
   readonly sql: string;
 }
 
-/** All of them, from version 1 up without gaps. */
-export function readMigrations(): Migration[] {
+/** All in a directory, from version 1 up without gaps. */
+export function readMigrations(directory: URL): Migration[] {
   const files = readdirSync(directory).sort();
   return files.map((file, index) => {
     const version = Number(filePattern.exec(file)?.[1]);
@@ -22,14 +21,14 @@ export function readMigrations(): Migration[] {
 }
 
 /** Applies what is missing, all or nothing. Throws `failed_precondition` when the database is newer. */
-export function migrate(db: Database, path: string, migrations = readMigrations()): void {
+export function migrate(db: Database, path: string, migrations: readonly Migration[]): void {
   const apply = db.transaction(() => {
     const current = Number(db.pragma("user_version", { simple: true }));
     if (current > migrations.length) {
       throw new DomainError(
         "failed_precondition",
-        `${path} has version ${current}, this agent knows up to ${migrations.length}`,
-        { hint: "a newer agent wrote it: run that one, or restore a backup from before the upgrade" },
+        `${path} has version ${current}, this program knows up to ${migrations.length}`,
+        { hint: "a newer release wrote it: run that one, or restore a backup from before the upgrade" },
       );
     }
     for (const { sql } of migrations.slice(current)) db.exec(sql);

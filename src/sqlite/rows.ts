@@ -17,13 +17,18 @@ export function jsonColumn<T>(schema: z.ZodType<T>) {
     .pipe(schema);
 }
 
+export const damageHint = "the database was written by other software, or is damaged";
+
 /** Parses a row; NULL columns become absent properties. A row that does not fit is a bug or damage. */
 export function parseRow<T>(table: string, schema: z.ZodType<T>, row: unknown): T {
-  const present = Object.fromEntries(Object.entries(row as object).filter(([, value]) => value !== null));
+  // Reading back is most of a start: this is several times as fast as going through Object.entries.
+  const present: Record<string, unknown> = {};
+  const columns = row as Readonly<Record<string, unknown>>;
+  for (const name in columns) if (columns[name] !== null) present[name] = columns[name];
   const parsed = schema.safeParse(present);
   if (parsed.success) return parsed.data;
   throw new DomainError("internal", `unreadable row in ${table}: ${z.prettifyError(parsed.error)}`, {
-    hint: "the database was written by other software, or is damaged",
+    hint: damageHint,
   });
 }
 

@@ -1,4 +1,4 @@
-/** Translates SQLite's errors, once, where the store is left. */
+/** Translates SQLite's errors, once, where a store is left. */
 import { DomainError, type ErrorCode } from "../lib/errors.js";
 
 interface Translation {
@@ -11,7 +11,11 @@ interface Translation {
 const translations: readonly (readonly [prefix: string, Translation])[] = [
   [
     "SQLITE_CONSTRAINT_UNIQUE",
-    { code: "already_exists", says: "the name is taken", hint: "the listing with -a tells by whom" },
+    {
+      code: "already_exists",
+      says: "the name is taken",
+      hint: "the listing tells by whom, of sandboxes with -a",
+    },
   ],
   ["SQLITE_CONSTRAINT_PRIMARYKEY", { code: "already_exists", says: "it exists already" }],
   ["SQLITE_CONSTRAINT_FOREIGNKEY", { code: "failed_precondition", says: "something depends on it" }],
@@ -20,13 +24,10 @@ const translations: readonly (readonly [prefix: string, Translation])[] = [
     { code: "resource_exhausted", says: "the disk is full", hint: "free space in the data directory" },
   ],
   ["SQLITE_BUSY", { code: "unavailable", says: "the database is locked by another process" }],
-  [
-    "SQLITE_CORRUPT",
-    { code: "internal", says: "the database is damaged", hint: "restore agent.db from a backup" },
-  ],
+  ["SQLITE_CORRUPT", { code: "internal", says: "the database is damaged", hint: "restore it from a backup" }],
   [
     "SQLITE_NOTADB",
-    { code: "internal", says: "the file is not a database", hint: "restore agent.db from a backup" },
+    { code: "internal", says: "the file is not a database", hint: "restore it from a backup" },
   ],
   ["SQLITE_CANTOPEN", { code: "unavailable", says: "the file cannot be opened" }],
   ["SQLITE_READONLY", { code: "unavailable", says: "the database is read-only" }],
@@ -38,7 +39,10 @@ export function guarded<T>(what: string, work: () => T): T {
   try {
     return work();
   } catch (thrown) {
-    throw isSqliteError(thrown) ? translate(what, thrown) : thrown;
+    if (isSqliteError(thrown)) throw translate(what, thrown);
+    if (isClosed(thrown))
+      throw new DomainError("unavailable", `${what}: the store is closed`, { cause: thrown });
+    throw thrown;
   }
 }
 
@@ -48,6 +52,10 @@ interface SqliteError extends Error {
 
 function isSqliteError(thrown: unknown): thrown is SqliteError {
   return thrown instanceof Error && thrown.name === "SqliteError" && "code" in thrown;
+}
+
+function isClosed(thrown: unknown): boolean {
+  return thrown instanceof TypeError && thrown.message === "The database connection is not open";
 }
 
 function translate(what: string, cause: SqliteError): DomainError {

@@ -1,0 +1,89 @@
+/** Commits that wait for the disk, once for all that comes together. */
+import type { Database } from "better-sqlite3";
+import { guarded } from "./errors.js";
+import { openWal } from "./wal.js";
+
+export type Synchronous<T> = T extends PromiseLike<unknown> ? never : T;
+
+export interface GroupCommit {
+  /**
+   * All of `work` or nothing, durably, in one transaction with others that come at the same time. What it throws, and
+   * what SQLite throws in it, rejects it alone; when the commit fails, all of them are rejected and nothing is kept.
+   * The wait for the disk is beside the event loop, and readers see what was committed before it is over; where the
+   * disk fails then, all are rejected, and what they did is there until a power cut.
+   */
+  soon<T>(work: () => Synchronous<T>): Promise<T>;
+  /** Commits what waits. */
+  flush(): void;
+  /** Commits what waits, at once: the database may be closed then. Resolves when the disk has it and nothing is open. */
+  close(): Promise<void>;
+}
+
+/** More go into the next transaction, so that readers and the network have their turn. */
+const worksMax = 1000;
+
+interface Waiting {
+  readonly work: () => unknown;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (thrown: unknown) => void;
+}
+
+export function openGroupCommit(db: Database): GroupCommit {
+  const wal = openWal(db);
+  const waiting: Waiting[] = [];
+  // A savepoint for each: one that throws takes back nothing of the others'.
+  const alone = db.transaction((work: () => unknown) => work());
+  const together = db.transaction((all: readonly Waiting[]) => all.map(tried));
+
+  function tried({ work, resolve, reject }: Waiting): () => void {
+    try {
+      const value = guarded("transaction", () => alone(work));
+      return () => resolve(value);
+    } catch (thrown) {
+      // SQLite takes the whole transaction back when the disk is full or fails, and the works before this one with it.
+      if (!db.inTransaction) throw thrown;
+      return () => reject(thrown);
+    }
+  }
+
+  async function commit(): Promise<void> {
+    const all = waiting.splice(0, worksMax);
+    if (waiting.length > 0) setImmediate(commit);
+    if (all.length === 0) return;
+    try {
+      const tells = guarded("transaction", () => together.immediate(all));
+      await wal.flush();
+      for (const tell of tells) tell();
+    } catch (thrown) {
+      for (const { reject } of all) reject(thrown);
+    }
+  }
+
+  function flush(): void {
+    while (waiting.length > 0) void commit();
+  }
+
+  return {
+    soon: (work) =>
+      new Promise((resolve, reject) => {
+        waiting.push({ work, resolve: resolve as (value: unknown) => void, reject });
+        if (waiting.length === 1) setImmediate(commit);
+      }),
+    flush,
+    close() {
+      flush();
+      return wal.close();
+    },
+  };
+}
+
+/** Waits for the disk once the outermost transaction is committed. */
+export function durably<T>(db: Database, work: () => T): T {
+  if (db.inTransaction) return work();
+  db.pragma("synchronous = FULL");
+  try {
+    return work();
+  } finally {
+    db.pragma("synchronous = NORMAL");
+  }
+}
