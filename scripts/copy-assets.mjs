@@ -1,7 +1,9 @@
-// Copies what tsc does not emit (SQL migrations, the C programs) from src to dist, and makes the commands executable.
+// Copies what tsc does not emit (SQL migrations, the registry's page, the C programs) from src to dist, and makes the commands executable.
 import { chmodSync, cpSync, existsSync } from "node:fs";
 
-cpSync("src/store/migrations", "dist/store/migrations", { recursive: true });
+for (const migrations of ["store/migrations", "registry-store/sqlite/migrations"])
+  cpSync(`src/${migrations}`, `dist/${migrations}`, { recursive: true });
+cpSync("src/admin/page", "dist/admin/page", { recursive: true });
 const guest = "src/guest/build/guest";
 if (existsSync(guest)) cpSync(guest, "dist/guest/guest");
 else console.warn("no guest yet: `make -C src/guest`, then build again");

@@ -9,9 +9,9 @@ import { ProcessService } from "../gen/ramet/v1/process_pb.js";
 import { SandboxService } from "../gen/ramet/v1/sandbox_pb.js";
 import { DomainError, errorCodes } from "../lib/errors.js";
 import { createClient, openChannel } from "../lib/grpc.js";
+import { codeKey, hintKey, statusOfCode } from "../lib/grpc-status.js";
 import { openScope, type Scope } from "../lib/scope.js";
 import type { ExecEvent } from "../node/processes.js";
-import { codeKey, hintKey, statusOfCode } from "./errors.js";
 import { serveApi } from "./serve.js";
 
 const live = new AbortController().signal;
@@ -280,6 +280,15 @@ describe("bad input", () => {
       code: status.INVALID_ARGUMENT,
       details: expect.stringContaining("1 to 1000"),
     });
+  });
+
+  it("the usage of more than 1,000 sandboxes is refused", async () => {
+    const listStats = async () => new Map();
+    const { sandboxes } = await serve({ sandboxes: { listStats } });
+    const ask = (count: number) => sandboxes.listStats({ sandboxes: Array<string>(count).fill("a1b2") });
+    expect((await ask(1000)).stats).toEqual({});
+    const error = await failureOf(ask(1001));
+    expect(error).toMatchObject({ code: status.INVALID_ARGUMENT, details: expect.stringContaining("1001") });
   });
 
   it.each([

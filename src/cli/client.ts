@@ -2,26 +2,12 @@
 import { existsSync } from "node:fs";
 import { connect } from "node:net";
 import { dirname, resolve } from "node:path";
-import { CheckpointService } from "../gen/ramet/v1/checkpoint_pb.js";
-import { FileService } from "../gen/ramet/v1/file_pb.js";
-import { ImageService } from "../gen/ramet/v1/image_pb.js";
-import { NodeService } from "../gen/ramet/v1/node_pb.js";
-import { ProcessService } from "../gen/ramet/v1/process_pb.js";
-import { SandboxService } from "../gen/ramet/v1/sandbox_pb.js";
-import { TemplateService } from "../gen/ramet/v1/template_pb.js";
+import { type AgentApi, agentApi } from "../agent-client/agent-api.js";
 import { DomainError } from "../lib/errors.js";
-import { type Client, type ClientOptions, createClient, openChannel } from "../lib/grpc.js";
-import { errorFromStatus } from "./client-errors.js";
+import { openChannel } from "../lib/grpc.js";
+import { errorFromStatus } from "../lib/grpc-errors.js";
 
-export interface Api extends Disposable {
-  readonly sandboxes: Client<typeof SandboxService>;
-  readonly processes: Client<typeof ProcessService>;
-  readonly files: Client<typeof FileService>;
-  readonly checkpoints: Client<typeof CheckpointService>;
-  readonly templates: Client<typeof TemplateService>;
-  readonly images: Client<typeof ImageService>;
-  readonly node: Client<typeof NodeService>;
-}
+export interface Api extends AgentApi, Disposable {}
 
 export interface ConnectOptions {
   readonly socketPath: string;
@@ -39,18 +25,13 @@ export async function connectAgent(options: ConnectOptions, signal: AbortSignal)
   const { socketPath, timeoutMs, waitMs = waitMsDefault } = options;
   await waitUntilAnswered(socketPath, waitMs, signal);
   const channel = openChannel(`unix:${resolve(socketPath)}`);
-  const defaults: ClientOptions = {
+  const facts = {
+    callee: `the agent at ${socketPath}`,
     timeoutMs,
-    toError: (error) => errorFromStatus(error, { socketPath, timeoutMs }),
+    timeoutHint: "give it longer with --timeout; 0 means no limit",
   };
   return {
-    sandboxes: createClient(SandboxService, channel, defaults),
-    processes: createClient(ProcessService, channel, defaults),
-    files: createClient(FileService, channel, defaults),
-    checkpoints: createClient(CheckpointService, channel, defaults),
-    templates: createClient(TemplateService, channel, defaults),
-    images: createClient(ImageService, channel, defaults),
-    node: createClient(NodeService, channel, defaults),
+    ...agentApi(channel, { timeoutMs, toError: (error) => errorFromStatus(error, facts) }),
     [Symbol.dispose]: () => channel.close(),
   };
 }

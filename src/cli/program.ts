@@ -13,15 +13,19 @@ import { forkCommand, keepCommand } from "./commands/fork.js";
 import { imageCommand, imagesCommand, pullCommand, removeImageCommand } from "./commands/images.js";
 import { infoCommand, versionCommand } from "./commands/info.js";
 import { inspectCommand } from "./commands/inspect.js";
+import { keyCommand } from "./commands/keys.js";
 import { killCommand } from "./commands/kill.js";
 import { pauseCommand, removeCommand, resumeCommand, stopCommand } from "./commands/lifecycle.js";
 import { logsCommand } from "./commands/logs.js";
+import { nodeCommand } from "./commands/nodes.js";
+import { poolCommand } from "./commands/pools.js";
 import { psCommand } from "./commands/ps.js";
 import { runCommand } from "./commands/run.js";
 import { statsCommand } from "./commands/stats.js";
+import { teamCommand } from "./commands/teams.js";
 import { templateCommand } from "./commands/templates.js";
 import { topCommand } from "./commands/top.js";
-import { type Cli, withCommonOptions } from "./session.js";
+import { type Cli, withCommonOptions, withRegistryOptions } from "./session.js";
 import { clientVersion } from "./version.js";
 
 const groups: ReadonlyArray<readonly [string, ReadonlyArray<(cli: Cli) => Command>]> = [
@@ -34,10 +38,11 @@ const groups: ReadonlyArray<readonly [string, ReadonlyArray<(cli: Cli) => Comman
   ],
   ["Stock:", [templateCommand, imageCommand, imagesCommand, (cli) => pullCommand(cli), removeImageCommand]],
   ["Node:", [statsCommand, eventsCommand, infoCommand, doctorCommand, versionCommand]],
+  ["Registry:", [nodeCommand, teamCommand, keyCommand, poolCommand]],
 ];
 
 export function buildProgram(cli: Cli): Command {
-  const program = withCommonOptions(new Command("ramet"))
+  const program = withRegistryOptions(withCommonOptions(new Command("ramet")))
     .description("Sandboxes that can be checkpointed, paused, resumed, committed and forked while they run.")
     .version(clientVersion(), "-V, --version", "print the version of this program")
     .enablePositionalOptions()

@@ -5,6 +5,13 @@ import { parseDuration, parseFilled } from "./arguments.js";
 import { type Api, connectAgent } from "./client.js";
 import type { Io } from "./io.js";
 import { createOutput, type Output } from "./output.js";
+import { connectRegistry } from "./registry-api.js";
+import {
+  findAdminKey,
+  openRegistryClient,
+  type RegistryClient,
+  registryUrlDefault,
+} from "./registry-client.js";
 
 /** Where the agent listens when nothing else is said. */
 export const socketPathDefault = "/run/ramet/agent.sock";
@@ -20,8 +27,13 @@ export interface Session {
   readonly streamOptions: { readonly signal: AbortSignal; readonly timeoutMs?: number };
   /** The socket that --socket names, if it does. */
   readonly socketPath: string | undefined;
-  /** Connects at the first call, and gives the same connection afterwards. */
+  /**
+   * The agent of this machine or, with --registry, all nodes of that registry. Connects at the first call, and gives the
+   * same connection afterwards.
+   */
   api(): Promise<Api>;
+  /** The registry that is asked, for commands that are registryLeaf. */
+  registry(): RegistryClient;
 }
 
 /** What a command needs in order to be built. */
@@ -37,6 +49,8 @@ interface CommonOptions {
   readonly json?: boolean;
   readonly socket?: string;
   readonly timeout?: number;
+  readonly registry?: string;
+  readonly adminKeyFile?: string;
 }
 
 export interface Invocation {
@@ -63,12 +77,18 @@ export function openInvocation(io: Io, signal: AbortSignal): Invocation {
   };
 }
 
+/** A team's own key comes first: it may do less. */
+function keyOf({ env }: Io, adminKeyFile: string | undefined): string | undefined {
+  if (adminKeyFile === undefined && env["RAMET_API_KEY"]) return env["RAMET_API_KEY"].trim();
+  return findAdminKey({ given: env["RAMET_ADMIN_KEY"], file: adminKeyFile });
+}
+
 function withoutLast<A extends unknown[]>(all: readonly [...A, Command]): A {
   return all.slice(0, -1) as unknown[] as A;
 }
 
 function openSession(io: Io, command: Command, signal: AbortSignal): Session & AsyncDisposable {
-  const { json = false, socket, timeout } = commonOptions(command);
+  const { json = false, socket, timeout, registry, adminKeyFile } = commonOptions(command);
   const address = socket ?? (io.env["RAMET_SOCKET"] || socketPathDefault);
   let connection: Promise<Api> | undefined;
   return {
@@ -77,9 +97,23 @@ function openSession(io: Io, command: Command, signal: AbortSignal): Session & A
     signal,
     socketPath: socket,
     streamOptions: timeout === undefined ? { signal } : { signal, timeoutMs: timeout },
-    api() {
-      connection ??= connectAgent({ socketPath: address, timeoutMs: timeout ?? timeoutMsDefault }, signal);
-      return connection;
+    async api() {
+      const timeoutMs = timeout ?? timeoutMsDefault;
+      if (registry !== undefined && socket !== undefined)
+        throw usage(
+          "--registry and --socket exclude each other",
+          "the one is over all nodes, the other of one",
+        );
+      connection ??=
+        registry === undefined
+          ? connectAgent({ socketPath: address, timeoutMs }, signal)
+          : connectRegistry({ url: registry, key: keyOf(io, adminKeyFile), timeoutMs }, signal);
+      return await connection;
+    },
+    registry() {
+      const url = registry ?? (io.env["RAMET_REGISTRY"] || registryUrlDefault);
+      const adminKey = findAdminKey({ given: io.env["RAMET_ADMIN_KEY"], file: adminKeyFile });
+      return openRegistryClient({ url, adminKey, timeoutMs: timeout ?? timeoutMsDefault }, signal);
     },
     async [Symbol.asyncDispose]() {
       (await connection?.catch(() => undefined))?.[Symbol.dispose]();
@@ -93,25 +127,37 @@ function commonOptions(command: Command): CommonOptions {
   for (let at: Command | null = command; at !== null; at = at.parent) chain.push(at.opts<CommonOptions>());
   const pick = <K extends keyof CommonOptions>(key: K) =>
     chain.find((opts) => opts[key] !== undefined)?.[key];
-  const json = pick("json");
-  const socket = pick("socket");
-  const timeout = pick("timeout");
-  return {
-    ...(json === undefined ? {} : { json }),
-    ...(socket === undefined ? {} : { socket }),
-    ...(timeout === undefined ? {} : { timeout }),
-  };
+  const names = ["json", "socket", "timeout", "registry", "adminKeyFile"] as const;
+  return Object.fromEntries(names.flatMap((name) => (pick(name) === undefined ? [] : [[name, pick(name)]])));
 }
 
-/** Gives a command the options that all have. */
+/** Gives a command the options that all have which ask the agent. */
 export function withCommonOptions(command: Command): Command {
+  return withAllOptions(command).option(
+    "--socket <path>",
+    "the agent's socket (default: $RAMET_SOCKET, else /run/ramet/agent.sock)",
+    parseFilled,
+  );
+}
+
+/** Gives a command the options that say which registry is asked, and how to be let in. */
+export function withRegistryOptions(command: Command): Command {
   return command
-    .option("--json", "print JSON (docs/cli-json.md)")
     .option(
-      "--socket <path>",
-      "the agent's socket (default: $RAMET_SOCKET, else /run/ramet/agent.sock)",
+      "--registry <url>",
+      `the registry's address (default: $RAMET_REGISTRY, else ${registryUrlDefault})`,
       parseFilled,
     )
+    .option(
+      "--admin-key-file <path>",
+      "file with the admin key (default: $RAMET_ADMIN_KEY is the key, else the file of this machine's registry)",
+      parseFilled,
+    );
+}
+
+function withAllOptions(command: Command): Command {
+  return command
+    .option("--json", "print JSON (docs/cli-json.md)")
     .option(
       "--timeout <duration>",
       "give up after this long, e.g. 30s (default: 10m; streams: none)",
@@ -119,9 +165,17 @@ export function withCommonOptions(command: Command): Command {
     );
 }
 
+/** As leaf, of a command that asks a registry. */
+export function registryLeaf(name: string, summary: string, examples: readonly string[]): Command {
+  return withExamples(withRegistryOptions(withAllOptions(new Command(name).description(summary))), examples);
+}
+
 /** A command that does something, with the common options, and below its help examples without the `ramet`. */
 export function leaf(name: string, summary: string, examples: readonly string[]): Command {
-  const command = withCommonOptions(new Command(name).description(summary));
+  return withExamples(withCommonOptions(new Command(name).description(summary)), examples);
+}
+
+function withExamples(command: Command, examples: readonly string[]): Command {
   const lines = examples.map((example) => `  $ ${example.includes("| ramet") ? "" : "ramet "}${example}`);
   return command.addHelpText("after", `\nExamples:\n${lines.join("\n")}`);
 }

@@ -5,6 +5,7 @@
 import { z } from "zod";
 import { errorCodes } from "../lib/errors.js";
 import { sandboxStatuses } from "../sandbox/state.js";
+import { registryShapes } from "./registry-shapes.js";
 
 const pairs = z.record(z.string(), z.string());
 const time = z.iso.datetime();
@@ -19,7 +20,9 @@ const limits = z.strictObject({
 const sandbox = z.strictObject({
   id: z.string(),
   name: z.string().optional(),
-  status: z.enum(sandboxStatuses),
+  status: z.enum([...sandboxStatuses, "lost"]),
+  /** Its node, from a registry. */
+  node: z.string().optional(),
   statusSince: time,
   createdAt: time,
   image: z.string(),
@@ -70,6 +73,8 @@ const slots = z.strictObject({
 
 const template = z.strictObject({
   name: z.string(),
+  /** Its node, from a registry. */
+  node: z.string().optional(),
   image: z.string(),
   startCommand: z.string().optional(),
   readyCommand: z.string().optional(),
@@ -180,6 +185,7 @@ export const shapes = {
   file,
   stats,
   outcome,
+  ...registryShapes,
   created: z.strictObject({ sandbox, durationMs: count, warm: z.boolean() }),
   forked: z.strictObject({
     checkpoint: z.string(),

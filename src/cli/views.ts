@@ -40,7 +40,7 @@ export function sent<T>(value: T | undefined, what: string): T {
 }
 
 export function statusWord(status: SandboxStatus): Shape<"sandbox">["status"] {
-  return oneOf(sandboxStatuses, SandboxStatus[status]?.toLowerCase() ?? "", "failed");
+  return oneOf([...sandboxStatuses, "lost"], SandboxStatus[status]?.toLowerCase() ?? "", "failed");
 }
 
 function limitsView(limits: Limits | undefined): Shape<"sandbox">["limits"] {
@@ -50,12 +50,12 @@ function limitsView(limits: Limits | undefined): Shape<"sandbox">["limits"] {
 
 export function sandboxView(message: Sandbox | undefined): Shape<"sandbox"> {
   const sandbox = sent(message, "sandbox");
-  const { id, name, image, labels, env, user, cwd, reason, checkpoint, origin } = sandbox;
+  const { id, name, node, image, labels, env, user, cwd, reason, checkpoint, origin } = sandbox;
   const status = statusWord(sandbox.status);
   const kinds = ["image", "template", "checkpoint", "fork"] as const;
   return {
     id,
-    ...given({ name }),
+    ...given({ name, node }),
     status,
     statusSince: time(sandbox.statusSince),
     createdAt: time(sandbox.createdAt),
@@ -119,7 +119,7 @@ export function templateView(message: Template | undefined): Shape<"template"> {
     limits: limitsView(template.limits),
     allowPrivilegeEscalation: template.allowPrivilegeEscalation,
     status: oneOf(["building", "ready", "failed"], template.status, "failed"),
-    ...given({ reason: template.reason, checkpoint: template.checkpoint }),
+    ...given({ node: template.node, reason: template.reason, checkpoint: template.checkpoint }),
     memoryBytes: Number(template.memoryBytes),
     createdAt: time(template.createdAt),
     slots: slotsView(template.slots),

@@ -3,7 +3,10 @@ import { availableParallelism, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { describeOptions, loadAgentConfig } from "./load.js";
-import { listOptions } from "./schema.js";
+import { listOptions as optionsOf } from "./options.js";
+import { agentProgram, nameOfHost } from "./schema.js";
+
+const listOptions = () => optionsOf(agentProgram);
 
 let dir = "";
 beforeEach(() => {
@@ -59,6 +62,32 @@ describe("configuration", () => {
     expect(load(sources).containerd.namespace).toBe(namespace),
   );
 
+  it("joins a registry when it is named, with a token that is in no file", () => {
+    expect(defaults().membership).toBeUndefined();
+    const argv = ["--join", "registry:7071", "--name", "n1", "--token-file", "-"];
+    expect(load({ argv, env: { RAMET_JOIN_TOKEN: "rmt_x" } }).membership).toEqual({
+      registry: { host: "registry", port: 7071 },
+      name: "n1",
+      listen: { host: "127.0.0.1", port: 7072 },
+      address: "127.0.0.1:7072",
+      tokenFile: "-",
+      token: "rmt_x",
+    });
+    const reached = load({ argv: [...argv, "--listen", "0.0.0.0:1", "--address", "n1.example:1"] });
+    expect(reached.membership).toMatchObject({
+      listen: { host: "0.0.0.0", port: 1 },
+      address: "n1.example:1",
+    });
+  });
+
+  it.each([
+    ["Web-01.Example", "web-01.example"],
+    ["-x", "x"],
+    ["ünï", "n-"],
+    ["...", "node"],
+    ["", "node"],
+  ])("makes a node's name of the host name %j", (host, name) => expect(nameOfHost(host)).toBe(name));
+
   it("lets paths follow the run directory, and numbers come as text", () => {
     const config = load({
       toml: 'run_dir = "/run/x"',
@@ -96,6 +125,10 @@ describe("configuration", () => {
     ["no TOML", { toml: "= 1" }, /cannot read the configuration/],
     ["a socket path that is too long", { toml: `run_dir = "/${"r".repeat(100)}"` }, /too long for a socket/],
     ["ids beyond the last", { toml: "[user_namespace]\nbase = 4294000000\nsize = 1000000" }, /ends beyond/],
+    ["a token among the arguments", { argv: ["--token", "rmt_x"] }, /shown to everybody/],
+    ["a token among the arguments", { argv: ["--join-token=rmt_x"] }, /shown to everybody/],
+    ["a registry without a port", { argv: ["--join", "registry"] }, /must be HOST:PORT/],
+    ["a node that nobody can call", { argv: ["--join", "r:1", "--listen", "[::]:1"] }, /no place to call/],
     ["an unknown level", { toml: "log_level = 'loud'" }, /log_level/],
   ])("refuses %s", (_name, sources, message) => {
     expect(() => load(sources)).toThrow(message);
@@ -149,6 +182,6 @@ describe("listOptions", () => {
       "user_namespace.base",
       "user_namespace.size",
     ]);
-    expect(describeOptions().join("\n")).toContain("--containerd-address TEXT");
+    expect(describeOptions(agentProgram).join("\n")).toContain("--containerd-address TEXT");
   });
 });

@@ -1,12 +1,17 @@
-/** Reads the agent's configuration: flags before environment before file before defaults. */
+/** Reads a configuration: flags before environment before file before defaults. */
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { parse as parseToml, TomlError } from "smol-toml";
 import { z } from "zod";
 import { DomainError } from "../lib/errors.js";
-import { type AgentConfig, fileSchema, listOptions, type Option, resolveConfig } from "./schema.js";
-
-export const configPathDefault = "/etc/ramet/agent.toml";
+import { listOptions, type Option, type Program } from "./options.js";
+import {
+  type RegistryConfig,
+  registryFileSchema,
+  registryProgram,
+  resolveRegistryConfig,
+} from "./registry-schema.js";
+import { type AgentConfig, agentProgram, fileSchema, resolveConfig } from "./schema.js";
 
 export interface ConfigSources {
   /** Arguments after the command. */
@@ -14,31 +19,53 @@ export interface ConfigSources {
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
+export function loadAgentConfig(sources: ConfigSources): AgentConfig {
+  const { env, argv } = sources;
+  if (argv.some((word) => /^--(?:join-)?token(?:=|$)/.test(word)))
+    throw new DomainError(
+      "invalid_argument",
+      "a token among the arguments is shown to everybody on this machine",
+      {
+        hint: "put it into a file of root's for --token-file, give it on standard input with --token-file -, or set RAMET_JOIN_TOKEN",
+      },
+    );
+  const file = load(agentProgram, fileSchema, sources);
+  const joinToken = env["RAMET_JOIN_TOKEN"];
+  const config = resolveConfig(file, {
+    failpoints: env["RAMET_FAILPOINTS"] ?? "",
+    ...(joinToken === undefined || joinToken === "" ? {} : { joinToken }),
+  });
+  return checkTogether(config);
+}
+
+export function loadRegistryConfig(sources: ConfigSources): RegistryConfig {
+  return resolveRegistryConfig(load(registryProgram, registryFileSchema, sources));
+}
+
 /**
- * `--config` or RAMET_CONFIG names another file than the default one, which may be absent. Throws
+ * `--config` or the variable CONFIG names another file than the default one, which may be absent. Throws
  * `invalid_argument` that names key and source.
  */
-export function loadAgentConfig({ argv, env }: ConfigSources): AgentConfig {
-  const options = listOptions();
-  const flags = parseFlags(argv, options);
-  const file = readConfigFile(flags.get("config") ?? env["RAMET_CONFIG"]);
+function load<S extends z.ZodObject>(program: Program, schema: S, { argv, env }: ConfigSources): z.output<S> {
+  const options = listOptions(program);
+  const flags = parseFlags(argv, program, options);
+  const file = readConfigFile(flags.get("config") ?? env[`${program.prefix}CONFIG`], program.path);
   const settings: Settings = { values: structuredClone(file.values), sources: new Map() };
   for (const option of options) {
     override(settings, option, { text: env[option.environment], source: option.environment });
     override(settings, option, { text: flags.get(option.flag), source: `--${option.flag}` });
   }
-  const parsed = fileSchema.safeParse(settings.values);
+  const parsed = schema.safeParse(settings.values);
   if (!parsed.success) throw invalid(parsed.error, settings, file.path);
-  const config = resolveConfig(parsed.data, { failpoints: env["RAMET_FAILPOINTS"] ?? "" });
-  return checkTogether(config);
+  return parsed.data;
 }
 
 /** For `--help`. */
-export function describeOptions(): string[] {
-  const file = `  --config PATH\n      The file to read. Default: ${configPathDefault}.`;
+export function describeOptions(program: Program): string[] {
+  const file = `  --config PATH\n      The file to read. Default: ${program.path}.`;
   const describe = ({ flag, key, environment, isNumber, description }: Option) =>
     `  --${flag} ${isNumber ? "N" : "TEXT"}\n      ${description} (${key}, ${environment})`;
-  return [file, ...listOptions().map(describe)];
+  return [file, ...listOptions(program).map(describe)];
 }
 
 type Table = Record<string, unknown>;
@@ -69,7 +96,11 @@ function override({ values, sources }: Settings, { key, isNumber }: Option, { te
     typeof section === "object" ? { ...section, [second]: value } : (section ?? { [second]: value });
 }
 
-function parseFlags(argv: readonly string[], options: readonly Option[]): ReadonlyMap<string, string> {
+function parseFlags(
+  argv: readonly string[],
+  { command }: Program,
+  options: readonly Option[],
+): ReadonlyMap<string, string> {
   const names = ["config", ...options.map(({ flag }) => flag)];
   const known = Object.fromEntries(names.map((name) => [name, { type: "string" as const }]));
   try {
@@ -79,12 +110,12 @@ function parseFlags(argv: readonly string[], options: readonly Option[]): Readon
     );
   } catch (cause) {
     const message = cause instanceof Error ? cause.message : String(cause);
-    throw new DomainError("invalid_argument", message, { cause, hint: "see `rametd agent --help`" });
+    throw new DomainError("invalid_argument", message, { cause, hint: `see \`${command} --help\`` });
   }
 }
 
-function readConfigFile(given: string | undefined): { path: string; values: Table } {
-  const path = given ?? configPathDefault;
+function readConfigFile(given: string | undefined, usual: string): { path: string; values: Table } {
+  const path = given ?? usual;
   try {
     return { path, values: parseToml(readFileSync(path, "utf8")) };
   } catch (cause) {

@@ -1,30 +1,52 @@
-/**
- * Options of the agent. Each has a default, a key in the TOML file, an environment variable and a flag, all
- * named alike: `containerd.address`, RAMET_CONTAINERD_ADDRESS, --containerd-address.
- */
-import { availableParallelism, totalmem } from "node:os";
+/** Options of the agent. */
+import { availableParallelism, hostname, totalmem } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
+import { type Address, formatAddress, isWildcard, readAddress } from "../lib/address.js";
+import { DomainError } from "../lib/errors.js";
+import { isName } from "../lib/ids.js";
 import { type LogLevel, logLevels } from "../lib/log.js";
+import { absolutePath, addressText } from "./fields.js";
+import type { Program } from "./options.js";
 
 // What a unix socket's address holds, without its NUL (sun_path, unix(7)).
 const socketPathMax = 107;
 
-const path = z.string().regex(/^\/[^\0]*$/, "must be an absolute path");
-const socketPath = path.max(socketPathMax, `must be at most ${socketPathMax} characters, as for any socket`);
+const socketPath = absolutePath.max(
+  socketPathMax,
+  `must be at most ${socketPathMax} characters, as for any socket`,
+);
 
 /** What the file may hold. Optional keys have defaults that follow from others; see resolveConfig. */
 export const fileSchema = z.strictObject({
-  data_dir: path
+  data_dir: absolutePath
     .default("/var/lib/ramet")
     .describe("Database, checkpoints, sandboxes' directories. Must not be mounted noexec."),
-  run_dir: path.default("/run/ramet").describe("Sockets and what a reboot may forget."),
-  prefix: path.default("/opt/ramet").describe("Where bin/runc and bin/criu are."),
+  run_dir: absolutePath.default("/run/ramet").describe("Sockets and what a reboot may forget."),
+  prefix: absolutePath.default("/opt/ramet").describe("Where bin/runc and bin/criu are."),
   socket: socketPath.optional().describe("The agent's API. Default: agent.sock in run_dir."),
   log_level: z
     .enum(logLevels)
     .default("info")
     .describe(`One of ${logLevels.join(", ")}.`),
+  join: addressText
+    .optional()
+    .describe("Registry to be a node of, HOST:PORT. Default: none; nothing but the socket is served then."),
+  token_file: absolutePath
+    .or(z.literal("-"))
+    .optional()
+    .describe("Has the token of the first join; -: standard input. Or RAMET_JOIN_TOKEN, which wins."),
+  name: z
+    .string()
+    .refine(isName, "must be 1 to 63 of a-z, 0-9, '.', '_' and '-', a letter or digit first")
+    .optional()
+    .describe("Of the node, for people. Default: the host name."),
+  listen: addressText
+    .default("127.0.0.1:7072")
+    .describe("Where the registry, and nobody else, is served once joined, by mutual TLS."),
+  address: addressText
+    .optional()
+    .describe("HOST:PORT at which the registry reaches that. Default: as listen."),
   containerd: z
     .strictObject({
       address: socketPath.optional().describe("Default: containerd/containerd.sock in run_dir."),
@@ -33,7 +55,7 @@ export const fileSchema = z.strictObject({
         .regex(/^[a-z0-9]+(?:[-._][a-z0-9]+)*$/, "must be a name of a-z, 0-9, '-', '.' and '_'")
         .default("ramet")
         .describe("containerd's namespace that holds all that is the agent's."),
-      state_dir: path.optional().describe("containerd's state. Default: containerd in run_dir."),
+      state_dir: absolutePath.optional().describe("containerd's state. Default: containerd in run_dir."),
     })
     .prefault({}),
   restore: z
@@ -96,7 +118,7 @@ export const fileSchema = z.strictObject({
       limits: z
         .enum(["raise", "keep"])
         .default("raise")
-        .describe("raise: at the start, sysctls that would fail the restore of many sandboxes. keep: none."),
+        .describe("raise: at the start, sysctls that would fail the start of many sandboxes. keep: none."),
     })
     .prefault({}),
   user_namespace: z
@@ -114,8 +136,22 @@ export const fileSchema = z.strictObject({
 
 export type ConfigFile = z.output<typeof fileSchema>;
 
+export interface MembershipConfig {
+  readonly registry: Address;
+  readonly name: string;
+  readonly listen: Address;
+  /** `host:port` */
+  readonly address: string;
+  /** `-` is standard input. */
+  readonly tokenFile?: string;
+  /** From RAMET_JOIN_TOKEN alone. */
+  readonly token?: string;
+}
+
 /** Nothing is optional any more. */
 export interface AgentConfig {
+  /** Absent: the agent is on its own. */
+  readonly membership?: MembershipConfig;
   readonly dataDir: string;
   readonly runDir: string;
   readonly prefix: string;
@@ -133,10 +169,13 @@ export interface AgentConfig {
   readonly failpoints: string;
 }
 
-export function resolveConfig(
-  file: ConfigFile,
-  { failpoints }: { readonly failpoints: string },
-): AgentConfig {
+/** What comes from the environment and has no place in a file. */
+export interface Unwritten {
+  readonly failpoints: string;
+  readonly joinToken?: string;
+}
+
+export function resolveConfig(file: ConfigFile, { failpoints, joinToken }: Unwritten): AgentConfig {
   const { containerd, restore, shim, slots, memory, limits, host, user_namespace: ids } = file;
   const inRunDir = (name: string) => join(file.run_dir, name);
   return {
@@ -145,6 +184,7 @@ export function resolveConfig(
     prefix: file.prefix,
     socket: file.socket ?? inRunDir("agent.sock"),
     logLevel: file.log_level,
+    ...(file.join === undefined ? {} : { membership: resolveMembership(file, file.join, joinToken) }),
     containerd: {
       address: containerd.address ?? inRunDir("containerd/containerd.sock"),
       namespace: containerd.namespace,
@@ -164,32 +204,38 @@ export function resolveConfig(
   };
 }
 
-export interface Option {
-  /** In the file, e.g. `containerd.address`. */
-  readonly key: string;
-  readonly environment: string;
-  /** Without the leading dashes. */
-  readonly flag: string;
-  readonly description: string;
-  readonly isNumber: boolean;
-}
-
-/** All options, in the order of the schema. */
-export function listOptions(): Option[] {
-  return Object.entries(fileSchema.shape).flatMap(([name, field]) =>
-    field instanceof z.ZodPrefault
-      ? Object.entries(field.unwrap().shape).map(([inner, leaf]) => optionOf(`${name}.${inner}`, leaf))
-      : [optionOf(name, field)],
-  );
-}
-
-function optionOf(key: string, field: z.ZodType): Option {
-  const words = key.replaceAll(".", "_");
+function resolveMembership(file: ConfigFile, join: string, token: string | undefined): MembershipConfig {
+  const listen = addressOf(file.listen);
+  if (file.address === undefined && isWildcard(listen.host))
+    throw new DomainError("invalid_argument", `bad configuration: ${file.listen} is no place to call`, {
+      hint: "name with `address` (--address HOST:PORT) where the registry reaches this agent",
+    });
   return {
-    key,
-    environment: `RAMET_${words.toUpperCase()}`,
-    flag: words.replaceAll("_", "-"),
-    description: field.description ?? "",
-    isNumber: field.safeParse(1_000_000_000_000).error?.issues[0]?.code === "too_big",
+    registry: addressOf(join),
+    name: file.name ?? nameOfHost(hostname()),
+    listen,
+    address: file.address ?? formatAddress(listen),
+    ...(file.token_file === undefined ? {} : { tokenFile: file.token_file }),
+    ...(token === undefined ? {} : { token }),
   };
 }
+
+// The schema has checked it.
+const addressOf = (text: string): Address => readAddress(text) ?? { host: "", port: 0 };
+
+/** Of what is no name, as much as may be one. */
+export function nameOfHost(host: string): string {
+  const name = host
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9._-]/g, "-")
+    .replace(/^[._-]+/, "")
+    .slice(0, 63);
+  return isName(name) ? name : "node";
+}
+
+export const agentProgram: Program = {
+  command: "rametd agent",
+  schema: fileSchema,
+  prefix: "RAMET_",
+  path: "/etc/ramet/agent.toml",
+};

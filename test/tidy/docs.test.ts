@@ -2,13 +2,17 @@ import { readFileSync } from "node:fs";
 import { status } from "@grpc/grpc-js";
 import type { Command } from "commander";
 import { describe, expect, it } from "vitest";
-import { statusOfCode } from "../../src/api/errors.js";
+import { nodeRoutes } from "../../src/admin/nodes.js";
+import { poolRoutes } from "../../src/admin/pools.js";
+import { teamRoutes } from "../../src/admin/teams.js";
 import { exitCodeOf } from "../../src/cli/exit-code.js";
 import { allCommands } from "../../src/cli/main.js";
 import { buildProgram } from "../../src/cli/program.js";
 import { openInvocation } from "../../src/cli/session.js";
 import { shapes } from "../../src/cli/shapes.js";
 import { errorCodes } from "../../src/lib/errors.js";
+import { statusOfCode } from "../../src/lib/grpc-status.js";
+import { httpStatusOf } from "../../src/lib/http-status.js";
 
 function readDoc(name: string): string {
   return readFileSync(new URL(`../../docs/${name}`, import.meta.url), "utf8");
@@ -39,7 +43,7 @@ function nameOf(command: Command): string {
   return command.parent === null ? command.name() : `${nameOf(command.parent)} ${command.name()}`;
 }
 
-const commonOptions = ["--json", "--socket", "--timeout"];
+const commonOptions = ["--json", "--socket", "--timeout", "--registry", "--admin-key-file"];
 
 describe("docs/cli.md", () => {
   const described = sections(readDoc("cli.md"), "###");
@@ -103,5 +107,25 @@ describe("docs/errors.md", () => {
     const documented = rows.map(([code = "", grpc, exit]) => [code.replaceAll("`", ""), grpc, exit]);
     const expected = errorCodes.map((code) => [code, status[statusOfCode[code]], String(exitCodeOf[code])]);
     expect(documented.sort()).toEqual(expected.sort());
+  });
+});
+
+describe("docs/admin-api.md", () => {
+  const text = readDoc("admin-api.md");
+
+  it("describes exactly the routes that there are", () => {
+    // What a route works with is not touched before it is asked.
+    const routes = [
+      ...teamRoutes({} as Parameters<typeof teamRoutes>[0]),
+      ...nodeRoutes({} as Parameters<typeof nodeRoutes>[0]),
+      ...poolRoutes({} as Parameters<typeof poolRoutes>[0]),
+    ];
+    const lines = routes.map(({ method, path }) => `${method} ${path}`);
+    expect([...sections(text, "###").keys()].sort()).toEqual(lines.sort());
+  });
+
+  it("has the status of every code", () => {
+    for (const [code, status] of Object.entries(httpStatusOf))
+      expect(text, code).toMatch(new RegExp(`\\b${status}\\b[^,;]*\`${code}\``));
   });
 });

@@ -9,16 +9,22 @@ import { sandboxView } from "../views.js";
 const sandboxes = "ids, prefixes or names";
 
 export function pauseCommand(cli: Cli): Command {
-  return leaf("pause", "Put a sandbox's memory and processes on disk and free them", ["pause a1b2"])
+  return leaf("pause", "Put a sandbox's memory and processes on disk and free them", [
+    "pause a1b2",
+    "pause --no-memory a1b2",
+  ])
     .argument("<sandbox...>", sandboxes)
+    .option("--no-memory", "keep the files alone: the processes end, `resume` starts it anew")
     .action(
-      cli.action(async (session, refs: string[]) => {
+      cli.action(async (session, refs: string[], { memory }: { memory: boolean }) => {
         const api = await session.api();
         return await forEachRef(session, refs, async (sandbox) => {
-          const answer = await api.sandboxes.pause({ sandbox }, { signal: session.signal });
+          const request = { sandbox, withoutMemory: !memory };
+          const answer = await api.sandboxes.pause(request, { signal: session.signal });
           const { durationMs } = answer;
           const memoryBytes = Number(answer.memoryBytes);
-          const text = `${sandbox}  paused in ${formatDuration(durationMs)}, ${formatBytes(memoryBytes)} on disk`;
+          const kept = memory ? `${formatBytes(memoryBytes)} on disk` : "its files kept";
+          const text = `${sandbox}  paused in ${formatDuration(durationMs)}, ${kept}`;
           return { text, sandbox: sandboxView(answer.sandbox), durationMs, memoryBytes };
         });
       }),
@@ -29,12 +35,13 @@ export function resumeCommand(cli: Cli): Command {
   return leaf("resume", "Bring a paused sandbox back", ["resume a1b2"])
     .alias("unpause")
     .argument("<sandbox...>", sandboxes)
+    .option("--no-memory", "give up the memory that was kept, and start it anew from its files")
     .action(
-      cli.action(async (session, refs: string[]) => {
+      cli.action(async (session, refs: string[], { memory }: { memory: boolean }) => {
         const api = await session.api();
         return await forEachRef(session, refs, async (ref) => {
           const { sandbox, durationMs } = await api.sandboxes.resume(
-            { sandbox: ref },
+            { sandbox: ref, withoutMemory: !memory },
             { signal: session.signal },
           );
           const text = `${ref}  resumed in ${formatDuration(durationMs)}`;

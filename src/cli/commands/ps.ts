@@ -3,7 +3,7 @@ import { SandboxStatus } from "../../gen/ramet/v1/sandbox_pb.js";
 import { sandboxStatuses } from "../../sandbox/state.js";
 import { collect } from "../arguments.js";
 import { formatAge } from "../format.js";
-import { type Cli, leaf, usage } from "../session.js";
+import { type Cli, leaf, type Session, usage } from "../session.js";
 import type { Shape } from "../shapes.js";
 import { sandboxView } from "../views.js";
 
@@ -33,13 +33,22 @@ export function psCommand(cli: Cli): Command {
           .filter((view) => isAsked || view.status !== "stopped")
           .filter((view) => names.every((part) => view.name?.includes(part)));
         await out.document("sandbox", views, (them) =>
-          quiet ? them.map(({ id }) => id).join("\n") : out.table(head, them.map(row)),
+          quiet ? them.map(({ id }) => id).join("\n") : table(out, them),
         );
       }),
     );
 }
 
 const head = ["ID", "NAME", "STATUS", "SINCE", "FROM", "CREATED"];
+
+/** Nodes are shown where there are several: over a registry. */
+function table(out: Session["out"], views: readonly Shape<"sandbox">[]): string {
+  if (views.every(({ node }) => node === undefined)) return out.table(head, views.map(row));
+  return out.table(
+    ["NODE", ...head],
+    views.map((view) => [view.node ?? "-", ...row(view)]),
+  );
+}
 
 function row(view: Shape<"sandbox">): string[] {
   const now = new Date();
@@ -84,8 +93,12 @@ function addLabel(labels: Map<string, string>, name: string, value: string): voi
 }
 
 function statusOf(word: string): SandboxStatus {
+  if (word === "lost") return SandboxStatus.LOST;
   const status = sandboxStatuses.find((candidate) => candidate === word);
   if (status === undefined)
-    throw usage(`status "${word}" does not exist`, `one of ${sandboxStatuses.join(", ")}`);
+    throw usage(
+      `status "${word}" does not exist`,
+      `one of ${sandboxStatuses.join(", ")}; over a registry also lost`,
+    );
   return SandboxStatus[status.toUpperCase() as Uppercase<typeof status>];
 }

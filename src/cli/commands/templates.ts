@@ -5,6 +5,7 @@ import { type LimitOptions, limitsInit, withLimitOptions } from "../create-reque
 import { forEachRef } from "../each.js";
 import { formatAge, formatBytes } from "../format.js";
 import { type Cli, group, leaf, type Session } from "../session.js";
+import type { Shape } from "../shapes.js";
 import { templateView } from "../views.js";
 
 export function templateCommand(cli: Cli): Command {
@@ -86,20 +87,20 @@ function listCommand(cli: Cli): Command {
     .action(
       cli.action(async ({ api, out, signal }) => {
         const { templates } = await (await api()).templates.list({}, { signal });
-        const head = ["NAME", "STATUS", "IMAGE", "MEMORY", "SLOTS", "CREATED"];
-        await out.document("template", templates.map(templateView), (views) => {
-          const rows = views.map(({ name, status, image, memoryBytes, slots, createdAt }) => [
-            name,
-            status,
-            image,
-            formatBytes(memoryBytes),
-            formatSlots(slots),
-            formatAge(new Date(createdAt), new Date()),
-          ]);
-          return out.table(head, rows);
-        });
+        await out.document("template", templates.map(templateView), (views) => out.table(...tableOf(views)));
       }),
     );
+}
+
+/** Nodes are shown where there are several: over a registry. */
+function tableOf(views: readonly Shape<"template">[]): [head: string[], rows: string[][]] {
+  const head = ["NAME", "STATUS", "IMAGE", "MEMORY", "SLOTS", "CREATED"];
+  const row = ({ name, status, image, memoryBytes, slots, createdAt }: Shape<"template">) => [
+    ...[name, status, image, formatBytes(memoryBytes), formatSlots(slots)],
+    formatAge(new Date(createdAt), new Date()),
+  ];
+  if (views.every(({ node }) => node === undefined)) return [head, views.map(row)];
+  return [["NODE", ...head], views.map((view) => [view.node ?? "-", ...row(view)])];
 }
 
 function inspectCommand(cli: Cli): Command {

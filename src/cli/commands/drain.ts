@@ -1,0 +1,145 @@
+/** `ramet node drain`: no new work for a node; then what runs there is waited for, or paused. */
+import { type Command, Option } from "commander";
+import { z } from "zod";
+import { DomainError, toDomainError } from "../../lib/errors.js";
+import { settleLimited } from "../../lib/limit.js";
+import { delay } from "../../lib/signal.js";
+import { parseDuration } from "../arguments.js";
+import { pathOf } from "../registry-client.js";
+import { type Cli, registryLeaf, type Session } from "../session.js";
+import { type Shape, shapes } from "../shapes.js";
+
+const pollMs = 1000;
+/** Pauses at once: each writes a sandbox's memory to the node's disk. */
+const pausesAtOnce = 8;
+/** Sandboxes that an error names. */
+const namedMax = 20;
+
+/** What a registry adds in later releases is dropped. */
+const nodeAnswer = shapes.node.strip();
+/** Of docs/admin-api.md; whatever a later release calls it, it is not `paused`. */
+const sandboxAnswer = z.object({ id: z.string(), status: z.string() });
+type Listed = z.output<typeof sandboxAnswer>;
+
+interface DrainOptions {
+  readonly wait?: boolean;
+  readonly pause?: boolean;
+  readonly deadline?: number;
+}
+
+interface Draining {
+  readonly session: Session;
+  readonly name: string;
+  readonly untilMs: number;
+}
+
+export function drainCommand(cli: Cli): Command {
+  return registryLeaf(
+    "drain",
+    "Give a node no new work, and on demand wait or pause until nothing runs there",
+    ["node drain node1", "node drain node1 --wait --deadline 1h", "node drain node1 --pause"],
+  )
+    .argument("<node>", "name or id of the node")
+    .option("--wait", "until no sandbox of the registry runs there any more")
+    .addOption(new Option("--pause", "pause what runs there, and wait until nothing does").conflicts("wait"))
+    .option(
+      "--deadline <duration>",
+      "how long to wait or pause (default: 10m); the node stays cordoned",
+      parseDuration,
+    )
+    .action(cli.action(drain));
+}
+
+async function drain(session: Session, given: string, options: DrainOptions): Promise<void> {
+  const { registry, out } = session;
+  const { wait = false, pause = false, deadline = 600_000 } = options;
+  const cordoned = await registry().send("PATCH", pathOf("nodes", given), { cordoned: true }, nodeAnswer);
+  const draining = { session, name: cordoned.name, untilMs: Date.now() + deadline };
+  if (pause) await pauseAll(draining);
+  else if (wait) await waitForAll(draining);
+  const node = await registry().get(pathOf("nodes", cordoned.name), nodeAnswer);
+  await out.document("node", node, (it) => `${it.name}  cordoned, ${describe(it)}`);
+}
+
+function describe({ sandboxes: { running, paused, lost } }: Shape<"node">): string {
+  return `${running} running, ${paused} paused${lost === 0 ? "" : `, ${lost} lost`}`;
+}
+
+/** What does not rest: running, on its way to or from it, or lost with its node. */
+async function listLeft({ session, name }: Draining): Promise<readonly Listed[]> {
+  const all = await session.registry().get(pathOf("nodes", name, "sandboxes"), sandboxAnswer.array());
+  return all.filter(({ status }) => status !== "paused");
+}
+
+async function waitForAll(draining: Draining): Promise<void> {
+  using progress = draining.session.out.progress();
+  let total = 0;
+  for (;;) {
+    const left = (await listLeft(draining)).length;
+    if (left === 0) return;
+    total = Math.max(total, left);
+    progress.show({ label: "waiting for sandboxes", done: total - left, total, unit: "count" });
+    await rest(draining, left);
+  }
+}
+
+/** Each is tried until it fails; one that wakes, or is resumed by its owner, is paused again. */
+async function pauseAll(draining: Draining): Promise<void> {
+  const { session } = draining;
+  using progress = session.out.progress();
+  const failed = new Map<string, DomainError>();
+  let [done, total] = [0, 0];
+  const show = () => progress.show({ label: "pausing sandboxes", done, total, unit: "count" });
+  const pauseOne = async ({ id }: Listed) => {
+    if (isOver(draining)) return;
+    try {
+      await pause(draining, id);
+      done++;
+    } catch (thrown) {
+      failed.set(id, toDomainError(thrown));
+    }
+    show();
+  };
+  for (;;) {
+    // One that could not be paused and is gone meanwhile is no failure.
+    const left = await listLeft(draining);
+    if (left.length === 0) return;
+    if (left.every(({ id }) => failed.has(id))) throw notPaused(draining, left, failed);
+    total = done + left.length;
+    show();
+    const ready = left.filter(
+      ({ id, status }) => !failed.has(id) && (status === "running" || status === "lost"),
+    );
+    await settleLimited(ready, pausesAtOnce, pauseOne, session.signal);
+    session.signal.throwIfAborted();
+    if (ready.length === 0 || isOver(draining)) await rest(draining, left.length);
+  }
+}
+
+async function pause({ session, name }: Draining, id: string): Promise<void> {
+  const path = pathOf("nodes", name, "sandboxes", id, "pause");
+  await session.registry().send("POST", path, undefined, sandboxAnswer);
+}
+
+const isOver = ({ untilMs }: Draining) => Date.now() >= untilMs;
+
+async function rest(draining: Draining, left: number): Promise<void> {
+  if (!isOver(draining)) return delay(pollMs, draining.session.signal);
+  throw new DomainError("deadline_exceeded", `${left} sandboxes run on node ${draining.name} still`, {
+    hint: "it stays cordoned: drain it again, or give it work again with `ramet node uncordon`",
+  });
+}
+
+function notPaused(
+  { name }: Draining,
+  left: readonly Listed[],
+  failed: ReadonlyMap<string, DomainError>,
+): DomainError {
+  const lines = left.slice(0, namedMax).map(({ id }) => `${id}: ${failed.get(id)?.message}`);
+  if (left.length > namedMax) lines.push(`and ${left.length - namedMax} more`);
+  const [code = "internal"] = left.map(({ id }) => failed.get(id)?.code);
+  const message = `node ${name} is cordoned, and ${left.length} sandboxes there are not paused`;
+  return new DomainError(code, [message, ...lines].join("\n"), {
+    hint: "see to them and drain it again, or end them with `ramet rm --force`",
+  });
+}

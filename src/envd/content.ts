@@ -1,0 +1,43 @@
+/** What a client wants to have of a file, and how: `Range` and `Accept-Encoding` (RFC 9110, 14.2 and 12.5.3). Pure. */
+
+export interface Range {
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** Undefined: all of it, as for what is no single range. */
+export function parseRange(header: string | undefined, size: number): Range | "unsatisfiable" | undefined {
+  const match = /^bytes=(\d*)-(\d*)$/.exec(header ?? "");
+  if (match === null) return undefined;
+  const [, from = "", to = ""] = match;
+  if (from === "" && to === "") return undefined;
+  if (from === "") {
+    const length = Math.min(Number(to), size);
+    return length === 0 ? "unsatisfiable" : { offset: size - length, length };
+  }
+  const offset = Number(from);
+  const last = to === "" ? size - 1 : Math.min(Number(to), size - 1);
+  if (to !== "" && Number(to) < offset) return undefined;
+  return offset >= size ? "unsatisfiable" : { offset, length: last - offset + 1 };
+}
+
+export interface Codings {
+  readonly identity: boolean;
+  readonly gzip: boolean;
+  /** It asks for gzip, and not for whatever there is: packing costs more than it saves near by. */
+  readonly prefersGzip: boolean;
+}
+
+export function acceptable(header: string | undefined): Codings {
+  if (header === undefined) return { identity: true, gzip: false, prefersGzip: false };
+  const weights = new Map<string, number>();
+  for (const part of header.split(",")) {
+    const [coding = "", ...parameters] = part.split(";").map((text) => text.trim().toLowerCase());
+    const weight = parameters.find((parameter) => parameter.startsWith("q="))?.slice(2);
+    if (coding !== "") weights.set(coding, weight === undefined ? 1 : Number(weight) || 0);
+  }
+  const anything = weights.get("*");
+  const gzip = (weights.get("gzip") ?? anything ?? 0) > 0;
+  const identity = (weights.get("identity") ?? anything ?? 1) > 0;
+  return { identity, gzip, prefersGzip: gzip && [...weights.keys()].every((coding) => coding === "gzip") };
+}

@@ -1,0 +1,99 @@
+/** GET /files: the contents of a file, whole or a range, as they are read. */
+import { posix } from "node:path";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { createGzip } from "node:zlib";
+import type { FileInfo, FileRef } from "../node/files.js";
+import { acceptable, parseRange, type Range } from "./content.js";
+import type { EnvdDeps, Exchange } from "./deps.js";
+import { invalid } from "./failure.js";
+import { answerJson } from "./http.js";
+import { placeOf, shown } from "./place.js";
+import { checkUser } from "./user.js";
+
+export async function download({ node }: EnvdDeps, exchange: Exchange, signal: AbortSignal): Promise<void> {
+  const { request, response, url, target } = exchange;
+  const user = checkUser(url.searchParams.get("username") ?? "");
+  const path = url.searchParams.get("path") ?? "";
+  const place = await placeOf(node, { sandbox: target.sandbox, user }, path, signal);
+  const file = await node.files.stat(place, { follow: true }, signal);
+  if (file.type === "directory") throw invalid(`path ${shown(path)} is a directory`);
+  if (file.type !== "regular") throw invalid(`path ${shown(path)} is not a regular file`);
+  const codings = acceptable(request.headers["accept-encoding"]);
+  if (!codings.identity && !codings.gzip) {
+    answerJson(response, 406, { code: 406, message: "a file is sent as it is, or as gzip" });
+    return;
+  }
+  const range = parseRange(request.headers.range, file.sizeBytes);
+  if (range === "unsatisfiable") {
+    response.setHeader("Content-Range", `bytes */${file.sizeBytes}`);
+    answerJson(response, 416, { code: 416, message: `${shown(path)} has ${file.sizeBytes} bytes` });
+    return;
+  }
+  describe(exchange, file);
+  const isPacked = range === undefined && codings.gzip && (codings.prefersGzip || !codings.identity);
+  await send({ node }, exchange, { place, file, range, isPacked }, signal);
+}
+
+function describe({ response, url }: Exchange, { modifiedAt, path }: FileInfo): void {
+  const name = posix.basename(url.searchParams.get("path") || path);
+  response.setHeader("Content-Type", "application/octet-stream");
+  response.setHeader("Content-Disposition", `inline; filename*=UTF-8''${encodeURIComponent(name)}`);
+  response.setHeader("Last-Modified", modifiedAt.toUTCString());
+  response.setHeader("Accept-Ranges", "bytes");
+  response.setHeader("Vary", "Accept-Encoding");
+}
+
+interface Sending {
+  readonly place: FileRef;
+  readonly file: FileInfo;
+  readonly range: Range | undefined;
+  readonly isPacked: boolean;
+}
+
+async function send(
+  { node }: Pick<EnvdDeps, "node">,
+  { response }: Exchange,
+  { place, file, range, isPacked }: Sending,
+  signal: AbortSignal,
+): Promise<void> {
+  // Files of /proc say that they are empty, and are not.
+  const size = range?.length ?? (file.sizeBytes === 0 ? undefined : file.sizeBytes);
+  const wanted = { offset: range?.offset ?? 0, ...(size === undefined ? {} : { length: size }) };
+  const { data } = await node.files.read(place, wanted, signal);
+  const pieces = data[Symbol.asyncIterator]();
+  // An answer that cannot even begin is a failure with a status.
+  const first = await pieces.next();
+  if (range !== undefined)
+    response.setHeader(
+      "Content-Range",
+      `bytes ${range.offset}-${range.offset + range.length - 1}/${file.sizeBytes}`,
+    );
+  const length = size ?? (first.done === true ? 0 : undefined);
+  if (isPacked) response.setHeader("Content-Encoding", "gzip");
+  else if (length !== undefined) response.setHeader("Content-Length", length);
+  response.writeHead(range === undefined ? 200 : 206);
+  const content = Readable.from(exactly(first, pieces, length), { objectMode: false });
+  await (isPacked
+    ? pipeline(content, createGzip(), response, { signal })
+    : pipeline(content, response, { signal }));
+}
+
+/** A file that is shorter by now breaks the answer off: its length has been told. */
+async function* exactly(
+  first: IteratorResult<Uint8Array, unknown>,
+  pieces: AsyncIterator<Uint8Array>,
+  length: number | undefined,
+): AsyncGenerator<Uint8Array> {
+  let bytes = 0;
+  try {
+    for (let next = first; next.done !== true; next = await pieces.next()) {
+      bytes += next.value.length;
+      yield next.value;
+    }
+    if (length !== undefined && bytes < length)
+      throw new Error(`the file ended after ${bytes} of ${length} bytes`);
+  } finally {
+    await pieces.return?.();
+  }
+}

@@ -1,0 +1,37 @@
+/** The way to sandboxes of a node in another process: requests go to its agent, which each tells what it is for. */
+import { connect } from "node:tls";
+import { carryRequest, carryUpgrade } from "../lib/carry-http.js";
+import { cutResponse } from "../lib/cut-response.js";
+import type { NodePort } from "../registry/node-port.js";
+import { encodeTarget, targetHeader } from "../sandbox/port-target.js";
+import { answer, answerOnSocket } from "./answers.js";
+import type { Carrier, Target } from "./gateway.js";
+
+export function tunnelCarrier(node: NodePort): Carrier {
+  const told = (target: Target) => ({ add: { [targetHeader]: encodeTarget(target) } });
+  return {
+    request(exchange, target) {
+      carryRequest(exchange, node, told(target)).catch(() => {
+        const { request, response } = exchange;
+        if (response.headersSent) cutResponse(response);
+        else answer(request, response, noAnswer(target));
+      });
+    },
+    upgrade(exchange, target) {
+      const { host, port, tls } = node;
+      const connection = connect({ ...tls, host, port });
+      // TLS and streams of Node listen to it eleven times already.
+      connection.setMaxListeners(20);
+      connection.once("error", () => {
+        if (!exchange.socket.writableEnded) answerOnSocket(exchange.socket, noAnswer(target));
+      });
+      void carryUpgrade(exchange, connection, told(target));
+    },
+  };
+}
+
+/** Not what clients take for a sandbox that is gone. */
+const noAnswer = ({ sandbox }: Target) => ({
+  status: 503,
+  body: { sandboxId: sandbox, message: "the sandbox's node gave no answer", code: 503 },
+});

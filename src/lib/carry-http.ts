@@ -1,0 +1,164 @@
+/** One HTTP request to somebody else: as it came, and its answer back as it comes. */
+import {
+  type ClientRequest,
+  request as httpRequest,
+  type IncomingMessage,
+  type ServerResponse,
+} from "node:http";
+import type { Http2ServerRequest } from "node:http2";
+import type { Agent as HttpsAgent } from "node:https";
+import type { Duplex } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { cutResponse } from "./cut-response.js";
+
+export interface HttpExchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+}
+
+/** A request that leaves HTTP: the connection is the client's from then on. */
+export interface UpgradeExchange {
+  readonly request: IncomingMessage;
+  readonly socket: Duplex;
+  /** What has come of it already. */
+  readonly head: Buffer;
+}
+
+/** A connection for this request alone, or one that is kept for others by TLS. */
+export type Way =
+  | { readonly connection: Duplex }
+  | { readonly agent: HttpsAgent; readonly host: string; readonly port: number };
+
+export interface CarryOptions {
+  /** In lower case; added to what the client has sent, and in place of the same from it. */
+  readonly add?: Readonly<Record<string, string>>;
+  /** In place of the client's, which goes into `X-Forwarded-Host`. */
+  readonly host?: string;
+}
+
+/**
+ * Bodies stream both ways. Rejects while nothing has been answered yet; later the client's connection is cut where the
+ * other one is, which tells a whole answer from a part of one.
+ */
+export async function carryRequest(
+  { request, response }: HttpExchange,
+  way: Way,
+  options: CarryOptions = {},
+): Promise<void> {
+  const asking = begin(request, way, options);
+  const leave = () => {
+    asking.destroy();
+    if ("connection" in way) way.connection.destroy();
+  };
+  response.once("close", leave);
+  if (response.destroyed) leave();
+  const answer = await answerTo(asking, request);
+  const status = answer.statusCode ?? 502;
+  if (isHttp2(request)) response.writeHead(status, headersOfHttp2(answer.rawHeaders));
+  else response.writeHead(status, answer.statusMessage ?? "", ofMessage(answer.rawHeaders));
+  response.flushHeaders();
+  answer.once("end", () => response.addTrailers(pairs(answer.rawTrailers)));
+  try {
+    await pipeline(answer, response);
+  } catch {
+    cutResponse(response);
+  }
+}
+
+const isHttp2 = ({ httpVersionMajor }: IncomingMessage): boolean => httpVersionMajor === 2;
+
+/** Once each, and none that HTTP/2 has other means for (RFC 9113, 8.2.2). */
+function headersOfHttp2(raw: readonly string[]): Record<string, string | string[]> {
+  const found: Record<string, string | string[]> = {};
+  for (const [name, value] of pairs(ofMessage(raw))) {
+    const key = name.toLowerCase();
+    if (key === "transfer-encoding") continue;
+    const before = found[key];
+    found[key] = before === undefined ? value : [before, value].flat();
+  }
+  return found;
+}
+
+function begin(request: IncomingMessage, way: Way, options: CarryOptions): ClientRequest {
+  const to =
+    "connection" in way
+      ? { createConnection: () => way.connection }
+      : { agent: way.agent, protocol: "https:", host: way.host, port: way.port };
+  return httpRequest({
+    ...to,
+    ...(request.method === undefined ? {} : { method: request.method }),
+    ...(request.url === undefined ? {} : { path: request.url }),
+    setHost: false,
+    headers: ofMessage(headersFor(request, options)),
+  });
+}
+
+function answerTo(asking: ClientRequest, request: IncomingMessage): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    asking.once("response", resolve);
+    asking.on("error", reject);
+    // A server that has answered need not read the rest.
+    pipeline(request, asking).catch(reject);
+  });
+}
+
+/** Ends when either side does. Never rejects. */
+export async function carryUpgrade(
+  { request, socket, head }: UpgradeExchange,
+  connection: Duplex,
+  options: CarryOptions = {},
+): Promise<void> {
+  const lines = pairs(headersFor(request, options)).map(([name, value]) => `${name}: ${value}`);
+  connection.write(`${request.method} ${request.url} HTTP/1.1\r\n${lines.join("\r\n")}\r\n\r\n`, "latin1");
+  if (head.length > 0) connection.write(head);
+  try {
+    await Promise.all([pipeline(socket, connection), pipeline(connection, socket)]);
+  } catch {
+    socket.destroy();
+    connection.destroy();
+  }
+}
+
+/** Of one connection, not of the message (RFC 9110, 7.6.1). How the body is framed stays. */
+const ofConnection: ReadonlySet<string> = new Set([
+  "connection",
+  "keep-alive",
+  "proxy-connection",
+  "upgrade",
+]);
+
+const ofMessage = (raw: readonly string[]): string[] =>
+  pairs(raw)
+    .filter(([name]) => !ofConnection.has(name.toLowerCase()))
+    .flat();
+
+function pairs(raw: readonly string[]): [string, string][] {
+  const found: [string, string][] = [];
+  for (let at = 0; at + 1 < raw.length; at += 2) found.push([raw[at] ?? "", raw[at + 1] ?? ""]);
+  return found;
+}
+
+/** As HTTP/1.1 has them, whichever version they came in. */
+function headersOf(request: IncomingMessage): string[] {
+  if (!isHttp2(request)) return request.rawHeaders;
+  const named = pairs(request.rawHeaders).filter(([name]) => !name.startsWith(":"));
+  const authority = request.headers[":authority"];
+  const isOpenEnded = !("content-length" in request.headers) && !endsWithHeaders(request);
+  return [
+    ...("host" in request.headers ? [] : ["Host", String(authority ?? "")]),
+    ...named.flat(),
+    ...(isOpenEnded ? ["Transfer-Encoding", "chunked"] : []),
+  ];
+}
+
+const endsWithHeaders = (request: IncomingMessage): boolean =>
+  (request as unknown as Http2ServerRequest).stream.endAfterHeaders;
+
+function headersFor(request: IncomingMessage, { host, add = {} }: CarryOptions): string[] {
+  const own = pairs(headersOf(request)).filter(([name]) => !(name.toLowerCase() in add));
+  const headers = [...own.flat(), ...Object.entries(add).flat()];
+  if (host === undefined) return headers;
+  return pairs(headers).flatMap(([name, value]) =>
+    name.toLowerCase() === "host" ? ["Host", host, "X-Forwarded-Host", value] : [name, value],
+  );
+}

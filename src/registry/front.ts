@@ -1,0 +1,104 @@
+/**
+ * The server under the routes: what is for a sandbox is taken before any route sees it. HTTP/1.1; by TLS, HTTP/2 too, for
+ * clients that ask for it.
+ */
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from "node:http";
+import { createSecureServer } from "node:http2";
+import type { ServerOptions } from "node:https";
+import type { Duplex } from "node:stream";
+import type { TLSSocket } from "node:tls";
+
+export interface Interceptor {
+  /** Whether it is for a sandbox: it is answered then. */
+  request(request: IncomingMessage, response: ServerResponse): boolean;
+  /** The same for one that leaves HTTP. */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): boolean;
+}
+
+export interface Front {
+  /** The one that is asked. None: all is for the routes. */
+  intercept(interceptor: Interceptor): void;
+  /** For fastify. */
+  serverFactory(routes: RequestListener): Server;
+}
+
+/** Of a request for the routes, body and all: a client that is slow to send it is not waited for. */
+const requestMs = 60_000;
+const headersMs = 60_000;
+/** Longer than clients and load balancers as a rule keep theirs, so that it is they who close it. */
+const keepAliveMs = 72_000;
+
+export function openFront(tls?: Pick<ServerOptions, "cert" | "key">): Front {
+  let interceptor: Interceptor | undefined;
+  // Bodies for sandboxes take as long as they take.
+  const options = { requestTimeout: 0, headersTimeout: headersMs, keepAliveTimeout: keepAliveMs };
+  return {
+    intercept(given) {
+      interceptor = given;
+    },
+    serverFactory(routes) {
+      const listener: RequestListener = (request, response) => {
+        if (interceptor?.request(request, response) === true) return;
+        endInTime(request);
+        routes(request, response);
+      };
+      const server = tls === undefined ? createServer(options, listener) : openTls(tls, options, listener);
+      server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+        if (interceptor?.upgrade(request, socket, head) === true) return;
+        // To go on in HTTP is what a server may do that is offered something else (RFC 9110, 7.8).
+        socket.unshift(Buffer.concat([headOf(request), head]));
+        server.emit(tls === undefined ? "connection" : "secureConnection", socket);
+      });
+      return server;
+    },
+  };
+}
+
+type Times = Pick<Server, "requestTimeout" | "headersTimeout" | "keepAliveTimeout">;
+
+/** Bytes that are on their way to us of one stream, and of all of a connection: Node's own 64 KiB stop at each round trip. */
+const streamWindow = 1024 * 1024;
+const connectionWindow = 4 * streamWindow;
+const streamsMax = 1000;
+
+/** Its answers and requests are of the library's HTTP/2, which takes them for those of HTTP/1.1 as far as we use them. */
+function openTls(tls: NonNullable<Parameters<typeof openFront>[0]>, times: Times, listener: RequestListener) {
+  const settings = { initialWindowSize: streamWindow, maxConcurrentStreams: streamsMax };
+  // Of a connection, in MiB: it takes no streams beyond it, and each may have a window in memory.
+  const secure = createSecureServer({ allowHTTP1: true, settings, maxSessionMemory: 256, ...tls });
+  const server = Object.assign(secure as unknown as Server, times);
+  server.on("request", listener);
+  secure.on("session", (session) => session.setLocalWindowSize(connectionWindow));
+  const sockets = new Set<TLSSocket>();
+  secure.on("secureConnection", (socket: TLSSocket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+  });
+  server.closeAllConnections = () => {
+    for (const socket of sockets) socket.destroy();
+  };
+  return server;
+}
+
+/** The request's head once more, with nothing in it that leaves HTTP. */
+function headOf({ method, url, httpVersion, rawHeaders }: IncomingMessage): Buffer {
+  const lines = [`${method} ${url} HTTP/${httpVersion}`];
+  for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at] ?? "";
+    if (!/^(connection|upgrade|http2-settings)$/i.test(name)) lines.push(`${name}: ${rawHeaders[at + 1]}`);
+  }
+  return Buffer.from(`${lines.join("\r\n")}\r\nConnection: close\r\n\r\n`, "latin1");
+}
+
+function endInTime(request: IncomingMessage): void {
+  const timer = setTimeout(() => {
+    if (!request.complete) request.destroy();
+  }, requestMs);
+  request.once("close", () => clearTimeout(timer));
+}

@@ -1,0 +1,99 @@
+/** One node while the registry runs: what is known of it, its stream of reports, the way to call it. */
+
+import { type AgentApi, agentApi } from "../agent-client/agent-api.js";
+import { channelCredentials, type TlsIdentity, tlsServerName } from "../authority/credentials.js";
+import { nodeUri } from "../authority/identity.js";
+import type { NodeHealth, NodeRecord, NodeReport } from "../fleet/node.js";
+import { DomainError } from "../lib/errors.js";
+import { openChannel } from "../lib/grpc.js";
+import { errorFromStatus } from "../lib/grpc-errors.js";
+import { type NodePort, openNodePort } from "./node-port.js";
+import type { NodeView } from "./nodes.js";
+
+export interface Member {
+  record: NodeRecord;
+  health: NodeHealth;
+  report?: NodeReport;
+  /** Of the registry's clock, in ms: its last report, or the registry's start. */
+  heardAt: number;
+  /** When `seenAt` was last written down. */
+  writtenAt: number;
+  session?: ReportSession;
+  line?: Line;
+  /** What listeners are told, one after another. */
+  told: Promise<void>;
+  waiting: number;
+  /** Listeners have missed an inventory; a whole one puts that right. */
+  isBehind: boolean;
+}
+
+/** One stream of reports. */
+export interface ReportSession {
+  readonly instance: string;
+  readonly version: string;
+  askInventory(): void;
+  /** A second agent has come with the same certificate, from there, and was refused. */
+  tellImposter(peer: string): void;
+  /** Ends the stream with this error. */
+  end(reason: DomainError): void;
+}
+
+export interface Line extends Disposable {
+  readonly address: string;
+  readonly api: AgentApi;
+  /** For requests to its sandboxes; none on this machine. Throws `unavailable` while it is not reachable. */
+  readonly port: () => NodePort | undefined;
+}
+
+export function viewOf({ record, health, report }: Member): NodeView {
+  return { record, health, ...(report === undefined ? {} : { report }) };
+}
+
+const timeoutMs = 120_000;
+const keepAliveMs = 5000;
+
+/** Three beats of 2 s. */
+export const unreachableAfterMs = 6000;
+
+/** `socket`: of an agent on this machine. */
+export type Reach =
+  | { readonly kind: "remote"; readonly tls: TlsIdentity }
+  | { readonly kind: "local"; readonly socket: string };
+
+/** One channel for all calls; it connects at the first one. */
+export function openLine(member: Member, reach: Reach): Line {
+  const { id, name, address } = member.record;
+  const channel =
+    reach.kind === "local"
+      ? openChannel(`unix:${reach.socket}`)
+      : openChannel(address, channelCredentials(reach.tls, nodeUri(id)), {
+          keepAliveMs,
+          serverName: tlsServerName,
+        });
+  const facts = { callee: `node ${name}`, timeoutMs };
+  const api = agentApi(channel, {
+    timeoutMs,
+    toError: (error) => errorFromStatus(error, facts),
+    refuse: () => unreachable(member),
+  });
+  const port = reach.kind === "local" ? undefined : openNodePort(address, reach.tls, nodeUri(id));
+  return {
+    ...{ address, api },
+    port() {
+      const reason = unreachable(member);
+      if (reason !== undefined) throw reason;
+      return port;
+    },
+    [Symbol.dispose]() {
+      channel.close();
+      port?.[Symbol.dispose]();
+    },
+  };
+}
+
+function unreachable({ health, record, heardAt }: Member): DomainError | undefined {
+  if (health === "ready") return undefined;
+  return new DomainError("unavailable", `node ${record.name} is ${health}`, {
+    hint: `nothing was heard of it since ${new Date(heardAt).toISOString()}: see whether its agent runs and reaches the registry`,
+  });
+}

@@ -1,0 +1,273 @@
+/** Pools: once a second the plan (src/fleet/pool-plan.ts) is made for each, and nodes are told what has changed. */
+import type { AgentApi } from "../agent-client/agent-api.js";
+import type { NodeId } from "../fleet/node.js";
+import type { PoolSettings } from "../fleet/pool.js";
+import { type PoolDecision, type PoolHistory, type PoolNode, planPool } from "../fleet/pool-plan.js";
+import { checkPool } from "../fleet/pool-schedule.js";
+import type { Clock } from "../lib/clock.js";
+import { DomainError, toDomainError } from "../lib/errors.js";
+import { isName, quote } from "../lib/ids.js";
+import { settleLimited } from "../lib/limit.js";
+import type { Logger } from "../lib/log.js";
+import { withDeadline } from "../lib/signal.js";
+import type { RegistryStore } from "../registry-store/registry-store.js";
+import { noSlots, type SlotTarget } from "../template/template.js";
+import type { NodeView } from "./nodes.js";
+
+export interface PoolsParts {
+  readonly store: Pick<RegistryStore, "pools">;
+  readonly nodes: {
+    list(): readonly NodeView[];
+    api(id: NodeId): { readonly templates: Pick<AgentApi["templates"], "setSlots"> };
+  };
+  /** Sandboxes of the template, by the name that nodes know, that are not paused or lost. */
+  claimed(template: string): Promise<number>;
+  /** How long a pool must be too large before it shrinks. Default 300,000. */
+  readonly windowMs?: number;
+  readonly now: Clock;
+  readonly log: Pick<Logger, "info" | "warn" | "error">;
+}
+
+export interface PoolView {
+  readonly settings: PoolSettings;
+  /** Absent until the first decision. */
+  readonly state?: PoolState;
+}
+
+export interface PoolState extends Pick<PoolDecision, "target" | "placed" | "why"> {
+  readonly decidedAt: Date;
+  readonly claimed: number;
+  /** Warm slots that can be claimed now, and the nodes that have the template. */
+  readonly ready: number;
+  readonly nodes: number;
+  /** What nodes have answered that did not do as they were told. */
+  readonly problems: readonly string[];
+}
+
+export type PoolChange = {
+  readonly [K in keyof Omit<PoolSettings, "template">]?: PoolSettings[K] | null | undefined;
+};
+
+export interface Pools extends AsyncDisposable {
+  /** Makes it, or changes what is named; null takes a value back to its default. `invalid_argument`. */
+  set(template: string, change: PoolChange): Promise<PoolView>;
+  /** `not_found`. */
+  get(template: string): Promise<PoolView>;
+  list(): Promise<readonly PoolView[]>;
+  /** Its slots are ended. `not_found`. */
+  remove(template: string): Promise<void>;
+  /** Plans and tells once; what comes while it runs is done after it. It is called once a second anyway. */
+  round(): Promise<void>;
+}
+
+type Defaults = Omit<PoolSettings, "template" | "memoryBytes">;
+
+const defaults: Defaults = {
+  min: 0,
+  max: 100,
+  minAvailableRatio: 0.1,
+  maxAvailableRatio: 0.5,
+  schedules: [],
+};
+const everyMs = 1_000;
+const toldAtOnce = 16;
+const tellMs = 5_000;
+
+/** What is known of one template's pool. A node that is away is forgotten: it is told again when it is back. */
+interface Known {
+  readonly told: Map<NodeId, SlotTarget>;
+  readonly problems: Map<NodeId, string>;
+  history?: PoolHistory;
+  state?: Omit<PoolState, "problems">;
+}
+
+export function openPools(parts: PoolsParts): Pools {
+  const { store, log } = parts;
+  const known = new Map<string, Known>();
+  const closing = new AbortController();
+  let working: Promise<void> = Promise.resolve();
+  let waiting: Promise<void> | undefined;
+
+  function round(): Promise<void> {
+    // One that has not begun sees what has changed until it does.
+    waiting ??= working.then(() => {
+      waiting = undefined;
+      working = planAll(parts, known, closing.signal);
+      return working;
+    });
+    return waiting;
+  }
+
+  function tend(): void {
+    round().catch((err: unknown) => {
+      if (!closing.signal.aborted) log.error({ err: toDomainError(err) }, "pools cannot be tended");
+      working = Promise.resolve();
+    });
+  }
+
+  const ticking = setInterval(tend, everyMs).unref();
+  const viewOf = (settings: PoolSettings): PoolView => {
+    const it = known.get(settings.template);
+    if (it?.state === undefined) return { settings };
+    return { settings, state: { ...it.state, problems: [...it.problems.values()] } };
+  };
+  async function find(template: string): Promise<PoolSettings> {
+    const settings = await store.pools.get(template);
+    if (settings !== undefined) return settings;
+    throw new DomainError("not_found", `template ${quote(template)} has no pool`, {
+      hint: "see `ramet pool ls`",
+    });
+  }
+  return {
+    round,
+    async set(template, change) {
+      if (!isName(template))
+        throw new DomainError("invalid_argument", `${quote(template)} is no template's name`);
+      const settings = changed(template, await store.pools.get(template), change);
+      checkPool(settings);
+      await store.pools.set(settings);
+      log.info({ ...settings }, "a pool is set");
+      tend();
+      return viewOf(settings);
+    },
+    get: async (template) => viewOf(await find(template)),
+    list: async () => (await store.pools.list()).map(viewOf),
+    async remove(template) {
+      await find(template);
+      await store.pools.delete(template);
+      log.info({ template }, "a pool is removed");
+      tend();
+    },
+    async [Symbol.asyncDispose]() {
+      clearInterval(ticking);
+      closing.abort();
+      await waiting?.catch(() => {});
+      await working.catch(() => {});
+    },
+  };
+}
+
+function changed(template: string, stored: PoolSettings | undefined, change: PoolChange): PoolSettings {
+  const before: Defaults = stored ?? defaults;
+  const pick = <K extends keyof Defaults>(name: K): Defaults[K] => {
+    const given: Defaults[K] | null | undefined = change[name];
+    return given === undefined ? before[name] : (given ?? defaults[name]);
+  };
+  const memoryBytes = change.memoryBytes === undefined ? stored?.memoryBytes : change.memoryBytes;
+  return {
+    ...{ template, min: pick("min"), max: pick("max"), schedules: pick("schedules") },
+    ...{ minAvailableRatio: pick("minAvailableRatio"), maxAvailableRatio: pick("maxAvailableRatio") },
+    ...(memoryBytes === null || memoryBytes === undefined ? {} : { memoryBytes }),
+  };
+}
+
+async function planAll(parts: PoolsParts, known: Map<string, Known>, signal: AbortSignal): Promise<void> {
+  const pools = await parts.store.pools.list();
+  const views = parts.nodes.list().filter(({ health }) => health === "ready");
+  const wanted = new Map<string, ReadonlyMap<NodeId, SlotTarget>>();
+  for (const settings of pools) {
+    const claimed = await parts.claimed(settings.template);
+    wanted.set(settings.template, planOne(parts, { views, claimed, settings }, known));
+  }
+  const here = new Set(views.map(({ record }) => record.id));
+  const orders = [...known].flatMap(([template, it]) => {
+    for (const id of it.told.keys()) if (!here.has(id)) it.told.delete(id);
+    for (const id of it.problems.keys()) if (!here.has(id)) it.problems.delete(id);
+    return ordersOf(template, it, wanted.get(template) ?? new Map());
+  });
+  await settleLimited(orders, toldAtOnce, (order) => tell(parts, order, signal), signal);
+  for (const [template, it] of known) if (!wanted.has(template) && it.told.size === 0) known.delete(template);
+}
+
+interface Observed {
+  readonly views: readonly NodeView[];
+  readonly claimed: number;
+  readonly settings: PoolSettings;
+}
+
+function planOne(
+  { now, windowMs }: PoolsParts,
+  { views, claimed, settings }: Observed,
+  pools: Map<string, Known>,
+): ReadonlyMap<NodeId, SlotTarget> {
+  const { template } = settings;
+  const it: Known = pools.get(template) ?? { told: new Map(), problems: new Map() };
+  pools.set(template, it);
+  const holders = views.flatMap((view) => holderOf(view, template, it));
+  // What a template that is gone was told, one of the same name was not.
+  const holding = new Set(holders.map(({ id }) => id));
+  for (const id of it.told.keys()) if (!holding.has(id)) it.told.delete(id);
+  const open = holders.filter(({ isCordoned }) => !isCordoned);
+  const decidedAt = now();
+  const observed = { claimed, nodes: open, ...(windowMs === undefined ? {} : { windowMs }) };
+  const { target, placed, why, nodes, history } = planPool(settings, observed, it.history, decidedAt);
+  it.history = history;
+  const ready = holders.reduce((sum, { slotsReady }) => sum + slotsReady, 0);
+  it.state = { target, placed, why, decidedAt, claimed, ready, nodes: holders.length };
+  const closed = holders.filter(({ isCordoned }) => isCordoned).map(({ id }) => [id, noSlots] as const);
+  return new Map([...nodes, ...closed]);
+}
+
+interface Holder extends PoolNode {
+  readonly isCordoned: boolean;
+}
+
+function holderOf({ record, report }: NodeView, template: string, { told }: Known): Holder[] {
+  const held = report?.templates.find(({ name }) => name === template);
+  if (report === undefined || held === undefined) return [];
+  const { memoryBytes, memoryFreeBytes } = report;
+  const { slotsReady, cloneBytes } = held;
+  const max = told.get(record.id)?.max;
+  return [
+    {
+      ...{
+        id: record.id,
+        isCordoned: record.isCordoned,
+        memoryBytes,
+        memoryFreeBytes,
+        slotsReady,
+        cloneBytes,
+      },
+      ...(max === undefined ? {} : { told: max }),
+    },
+  ];
+}
+
+interface Order {
+  readonly template: string;
+  readonly known: Known;
+  readonly node: NodeId;
+  readonly target: SlotTarget;
+  /** False: the pool is gone, or the node is not one of it any more. */
+  readonly isWanted: boolean;
+}
+
+/** What differs from what a node was told; where nothing is wanted any more, none. */
+function ordersOf(template: string, known: Known, wanted: ReadonlyMap<NodeId, SlotTarget>): Order[] {
+  const unwanted = [...known.told.keys()].filter((node) => !wanted.has(node));
+  return [...wanted, ...unwanted.map((node) => [node, noSlots] as const)]
+    .filter(([node, { min, max }]) => {
+      const told = known.told.get(node);
+      return told === undefined || told.min !== min || told.max !== max || !wanted.has(node);
+    })
+    .map(([node, target]) => ({ template, known, node, target, isWanted: wanted.has(node) }));
+}
+
+async function tell({ nodes, log }: PoolsParts, order: Order, signal: AbortSignal): Promise<void> {
+  const { template, known, node, target, isWanted } = order;
+  const ask = (linked: AbortSignal) =>
+    nodes.api(node).templates.setSlots({ name: template, ...target }, { signal: linked });
+  try {
+    await withDeadline(`slots of ${template} on node ${node}`, tellMs, ask, signal);
+    if (isWanted) known.told.set(node, target);
+    else known.told.delete(node);
+    known.problems.delete(node);
+  } catch (thrown) {
+    if (signal.aborted) return;
+    const { message } = toDomainError(thrown);
+    // It is tried again every second, and said once.
+    if (known.problems.get(node) !== message)
+      log.warn({ err: thrown, node, template }, "slots cannot be set");
+    known.problems.set(node, message);
+  }
+}
