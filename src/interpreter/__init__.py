@@ -1,0 +1,1 @@
+"""Runs code in a sandbox for E2B's code interpreter clients. See docs/code-interpreter.md."""

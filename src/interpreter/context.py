@@ -1,0 +1,103 @@
+"""A context: a kernel with a name, which runs one piece of code after the other."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from typing import Callable, Mapping
+
+from . import records
+from .environment import Environment
+from .kernel import CannotStart, Kernel, KernelEnded, Task
+from .run import Run
+
+INTERRUPT_SECONDS = 1.0
+INTERRUPTS = 10
+"""A run whose client has left is interrupted so often before its kernel is started anew."""
+WAITING_MAX = 100
+
+
+class Context:
+    def __init__(self, language: str, cwd: str, make: Callable[[], Kernel], environment: Environment) -> None:
+        self.id = str(uuid.uuid4())
+        self.language = language
+        self.cwd = cwd
+        self.waiting = 0
+        self._make = make
+        self._environment = environment
+        self._kernel = make()
+        self._given: Mapping[str, str] = {}
+        self._turn = asyncio.Lock()
+        self._running: Run | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Raises CannotStart, KernelEnded."""
+        self._given = await self._environment.read()
+        try:
+            await self._kernel.start(self._given, self.cwd)
+        except BaseException:
+            await self._kernel.stop()
+            raise
+
+    def begin(self, code: str, env: Mapping[str, str]) -> Run:
+        """Runs it when it is its turn; what comes of it is in what is given back, which is ended in any case."""
+        run = Run()
+        self.waiting += 1
+        task = asyncio.create_task(self._take_turn(run, code, env))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return run
+
+    async def _take_turn(self, run: Run, code: str, env: Mapping[str, str]) -> None:
+        try:
+            async with self._turn:
+                if not run.is_left:
+                    await self._run(run, code, env)
+        except (CannotStart, KernelEnded, OSError) as thrown:
+            run.emit(records.error("KernelError", str(thrown)))
+        finally:
+            self.waiting -= 1
+            run.end()
+
+    async def _run(self, run: Run, code: str, env: Mapping[str, str]) -> None:
+        now = await self._environment.read()
+        base = {name: value for name, value in now.items() if self._given.get(name) != value}
+        self._given = now
+        kernel = self._kernel
+        guard = asyncio.create_task(self._interrupt_when_abandoned(run, kernel))
+        self._running = run
+        try:
+            await kernel.run(Task(code, env, base), run.emit)
+        except KernelEnded as ended:
+            if kernel is self._kernel:
+                lost = "the context was restarted and has lost its state"
+                run.emit(records.error("ContextRestarting", f"{ended}; {lost}"))
+                await self._replace()
+            else:
+                run.emit(records.error("ContextRestarting", "the context was restarted"))
+        finally:
+            guard.cancel()
+            self._running = None
+
+    async def _interrupt_when_abandoned(self, run: Run, kernel: Kernel) -> None:
+        await run.abandoned.wait()
+        for _ in range(INTERRUPTS):
+            kernel.interrupt()
+            await asyncio.sleep(INTERRUPT_SECONDS)
+        await kernel.stop()
+
+    async def restart(self) -> None:
+        """What runs ends with an error. Raises CannotStart, KernelEnded."""
+        await self._replace()
+
+    async def _replace(self) -> None:
+        old = self._kernel
+        self._kernel = self._make()
+        await old.stop()
+        await self.start()
+
+    async def stop(self) -> None:
+        if self._running is not None:
+            self._running.emit(records.error("ContextRemoved", "the context was removed"))
+        await self._kernel.stop()

@@ -1,0 +1,91 @@
+"""
+The sandbox's environment: what a new process of the user gets. A sandbox that was restored has another one than the
+checkpoint's, which only its guest knows. See docs/guest-protocol.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import struct
+from typing import Mapping
+
+from .kernel import USER
+
+_SOCKET = "/.ramet/guest.sock"
+_VERSION, _SPAWN, _FORGET = 1, 2, 9
+_REQUEST, _OK, _OUTPUT, _EXIT = 0x01, 0x81, 0x83, 0x84
+_PAYLOAD_MAX = 65_536
+_TRIES, _PAUSE_SECONDS = 50, 0.1
+_OF_A_PROCESS = ("_", "PWD", "OLDPWD", "SHLVL")
+
+
+class Environment:
+    def __init__(self) -> None:
+        self._of = ""
+        self._values: dict[str, str] = {}
+        self._reading = asyncio.Lock()
+
+    async def read(self) -> Mapping[str, str]:
+        """Asks again when the sandbox has another identity than the last time: its host name is its id."""
+        async with self._reading:
+            identity = os.uname().nodename
+            if identity != self._of:
+                # As the commands that E2B's clients run have it.
+                self._values = await _ask() | {"E2B_SANDBOX": "true", "E2B_SANDBOX_ID": identity}
+                self._of = identity
+            return self._values
+
+
+async def _ask() -> dict[str, str]:
+    """While a checkpoint is taken, the guest closes what is open."""
+    for left in reversed(range(_TRIES)):
+        try:
+            return await asyncio.wait_for(_ask_once(), 5.0)
+        except (OSError, EOFError, asyncio.TimeoutError):
+            if left == 0:
+                raise
+            await asyncio.sleep(_PAUSE_SECONDS)
+    raise AssertionError("unreachable")
+
+
+async def _ask_once() -> dict[str, str]:
+    argv = ["/usr/bin/env", "-0"]
+    request = struct.pack("<HHIHHI", _VERSION, _SPAWN, 0, 0, 0, 1_048_576)
+    request += _text(USER) + _text("/") + _text("") + _texts(argv) + _texts([])
+    output, pid = b"", 0
+    reader, writer = await _send(request)
+    try:
+        while True:
+            length, kind = struct.unpack("<IBxxx", await reader.readexactly(8))
+            payload = await reader.readexactly(min(length, _PAYLOAD_MAX))
+            if kind == _OK:
+                pid = int.from_bytes(payload[:4], "little")
+            elif kind == _OUTPUT:
+                output += payload[9:]
+            elif kind == _EXIT:
+                break
+            else:
+                raise OSError(f"the guest does not tell the environment: frame {kind}, {payload!r}")
+    finally:
+        writer.close()
+    _, forgetting = await _send(struct.pack("<HHI", _VERSION, _FORGET, pid) + _text(""))
+    forgetting.close()
+    pairs = (item.partition("=") for item in output.decode(errors="surrogateescape").split("\0") if item)
+    return {name: value for name, _, value in pairs if name not in _OF_A_PROCESS}
+
+
+async def _send(request: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    reader, writer = await asyncio.open_unix_connection(_SOCKET)
+    writer.write(struct.pack("<IBxxx", len(request), _REQUEST) + request)
+    await writer.drain()
+    return reader, writer
+
+
+def _text(text: str) -> bytes:
+    data = text.encode(errors="surrogateescape")
+    return struct.pack("<I", len(data)) + data
+
+
+def _texts(texts: list[str]) -> bytes:
+    return struct.pack("<I", len(texts)) + b"".join(map(_text, texts))

@@ -1,0 +1,265 @@
+/** The image code-interpreter through E2B's own client of it, unmodified. */
+import { type Execution, Sandbox, SandboxError, TimeoutError } from "@e2b/code-interpreter";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { becomes, drain } from "../../support/box.js";
+import { interpreterImage } from "../../support/interpreter-image.js";
+import { mainKey, openRegistryBox } from "../../support/registry-box.js";
+
+const archive = interpreterImage();
+
+describe.skipIf(archive === undefined)("the code interpreter", () => {
+  const box = openRegistryBox("interpreter");
+  const options = () => ({ apiKey: mainKey, apiUrl: box.url, sandboxUrl: box.url, timeoutMs: 900_000 });
+  const template = "code-interpreter-v1";
+  const create = (more: object = {}) => Sandbox.create(template, { ...options(), ...more });
+
+  let sandbox: Sandbox;
+  beforeAll(async () => {
+    const { node } = box.test;
+    await drain(
+      node.images.import(archive ?? "", { name: "code-interpreter" }, AbortSignal.timeout(300_000)),
+    );
+    const spec = {
+      ...{ name: template, image: "code-interpreter", startCommand: "code-interpreter", env: {}, limits: {} },
+      ...{ readyCommand: "curl -sf http://localhost:49999/health", readyTimeoutMs: 240_000 },
+      allowPrivilegeEscalation: true,
+    };
+    await drain(node.templates.build(spec, { replace: true }, AbortSignal.timeout(300_000)));
+    await becomes(
+      "the template known",
+      async () => {
+        sandbox = await create();
+        return true;
+      },
+      60_000,
+    );
+  }, 600_000);
+  afterAll(async () => {
+    for (const id of await box.onNode()) await Sandbox.kill(id, options());
+  }, 120_000);
+
+  const outputOf = ({ logs }: Execution) => logs.stdout.join("");
+
+  it("runs Python, keeps what it has made, and counts", async () => {
+    await sandbox.runCode("x = 1");
+    const { text, executionCount } = await sandbox.runCode("x += 1; x");
+    expect({ text, executionCount }).toEqual({ text: "2", executionCount: 2 });
+    expect(outputOf(await sandbox.runCode("!pwd")).trim()).toBe("/home/user");
+    expect((await sandbox.runCode("import getpass; getpass.getuser()")).text).toBe("user");
+  });
+
+  it.each([
+    ["javascript", "const a = 2; let b = await Promise.resolve(a); b + 1", "3"],
+    ["js", "import { join } from 'path'; join('a', String(b))", "a/2"],
+    ["ts", "interface P { n: number }; const p: P = { n: 4 }; p.n", "4"],
+  ])("runs %s: %s", async (language, code, expected) => {
+    expect((await sandbox.runCode(code, { language })).text).toBe(expected);
+    expect(outputOf(await sandbox.runCode("console.log(process.cwd())", { language }))).toBe("/home/user\n");
+  });
+
+  it("runs bash, and tells how it ended", async () => {
+    const bash = (code: string) => sandbox.runCode(code, { language: "bash" });
+    await bash("y=7; cd /tmp");
+    expect(outputOf(await bash("echo $y; pwd"))).toBe("7\n/tmp\n");
+    expect((await bash("false")).error).toMatchObject({ name: "ExitStatus", value: "1" });
+  });
+
+  it("streams what is written while the code runs, and its results", async () => {
+    const seen: string[] = [];
+    const code = "import sys, time\nprint('a', flush=True)\ntime.sleep(1)\nprint('b', file=sys.stderr)\n5";
+    const { logs } = await sandbox.runCode(code, {
+      onStdout: ({ line }) => seen.push(`out ${line}`),
+      onStderr: ({ line }) => seen.push(`err ${line}`),
+      onResult: ({ text }) => seen.push(`result ${text}`),
+    });
+    expect(seen).toEqual(["out a\n", "err b\n", "result 5"]);
+    expect(logs).toEqual({ stdout: ["a\n"], stderr: ["b\n"] });
+  });
+
+  it("gives results in their formats", async () => {
+    const [table] = (await sandbox.runCode("import pandas as pd\npd.DataFrame({'a': [1, 2]})")).results;
+    expect(table).toMatchObject({ data: { a: [1, 2] }, html: expect.stringContaining("<table") });
+    const shown =
+      "from IPython.display import *\nfor one in (HTML('<b>'), Markdown('*m*'), SVG('<svg/>'), Latex('$x$')):\n  display(one)\n{'a': [1]}";
+    const { results } = await sandbox.runCode(shown);
+    expect(results.map((result) => result.formats())).toEqual([
+      ["html"],
+      ["markdown"],
+      ["svg"],
+      ["latex"],
+      ["json"],
+    ]);
+    expect(results.at(-1)?.json).toEqual({ a: [1] });
+    const saved =
+      "from PIL import Image\nimage = Image.new('RGB', (2, 2))\nimage.show(); image.save('/tmp/t.png'); image";
+    const pictures = (await sandbox.runCode(saved)).results;
+    expect(pictures.map(({ png }) => png?.slice(0, 8))).toEqual(Array(3).fill("iVBORw0K"));
+  });
+
+  it.each([
+    [
+      "line",
+      "plt.plot([1, 2], [3, 4], label='l')",
+      {
+        elements: [
+          {
+            label: "l",
+            points: [
+              [1, 3],
+              [2, 4],
+            ],
+          },
+        ],
+        x_scale: "linear",
+      },
+    ],
+    ["scatter", "plt.scatter([1], [2], label='s')", { elements: [{ label: "s", points: [[1, 2]] }] }],
+    [
+      "bar",
+      "plt.bar(['A', 'B'], [3, 4], label='g')",
+      {
+        elements: [
+          { label: "A", group: "g", value: 3 },
+          { label: "B", group: "g", value: 4 },
+        ],
+      },
+    ],
+    [
+      "pie",
+      "plt.pie([9, 1], labels=['a', 'b'])",
+      {
+        elements: [
+          { label: "a", angle: 324, radius: 1 },
+          { label: "b", angle: 36, radius: 1 },
+        ],
+      },
+    ],
+    [
+      "box_and_whisker",
+      "plt.boxplot([[84, 89, 76, 91, 95, 87]], patch_artist=True)",
+      {
+        elements: [
+          {
+            label: "1",
+            min: 84,
+            first_quartile: 84.75,
+            median: 88,
+            third_quartile: 90.5,
+            max: 95,
+            outliers: [76],
+          },
+        ],
+      },
+    ],
+    [
+      "superchart",
+      "plt.subplot(121); plt.plot([1]); plt.subplot(122); plt.bar([1], [2])",
+      { elements: [{ type: "line" }, { type: "bar" }] },
+    ],
+    ["unknown", "plt.gca().add_artist(plt.Circle((0, 0), 1))", { elements: [] }],
+  ])("gives the data of a chart: %s", async (type, draw, data) => {
+    const code = `import matplotlib.pyplot as plt\n${draw}\nplt.xlabel('time (s)')\nplt.title('T')\nplt.show()`;
+    const { results, error } = await sandbox.runCode(code);
+    expect(error).toBeUndefined();
+    expect(results[0]?.png).toBeDefined();
+    expect(results[0]?.chart).toMatchObject({ type, ...data });
+    if (type === "line")
+      expect(results[0]?.chart).toMatchObject({ title: "T", x_label: "time (s)", x_unit: "s" });
+  });
+
+  it.each([
+    ["python", "def f():\n  return nothing\nf()", "NameError", "line 2"],
+    ["javascript", "function f() {\n  return nothing;\n}\nf()", "ReferenceError", "code.js:2"],
+    ["ts", "const x: = 1", "SyntaxError", "x: = 1"],
+  ])("tells errors of %s with where they come from", async (language, code, name, where) => {
+    const { error } = await sandbox.runCode(code, { language });
+    expect(error).toMatchObject({ name, traceback: expect.stringContaining(where) });
+  });
+
+  it.each([
+    ["python", "import os; os.environ.get('ONE', '-') + os.environ.get('TWO', '-')"],
+    ["javascript", "(process.env.ONE ?? '-') + (process.env.TWO ?? '-')"],
+    ["bash", '[ -v TWO ] || TWO=-; echo "$ONE$TWO"; unset TWO'],
+  ])("gives %s the sandbox's environment, and a run's own", async (language, code) => {
+    const own = await create({ envs: { ONE: "global" } });
+    const said = async (envs: Record<string, string>) => {
+      const execution = await own.runCode(code, { language, envs });
+      return execution.text ?? outputOf(execution).trim();
+    };
+    expect(await said({})).toBe("global-");
+    expect(await said({ ONE: "a ", TWO: "it's" })).toBe("a it's");
+    expect(await said({})).toBe("global-");
+    await own.kill();
+  });
+
+  it("makes, lists, restarts and removes contexts", async () => {
+    const contexts = () => sandbox.listCodeContexts();
+    expect((await contexts()).map(({ language }) => language)).toEqual(
+      expect.arrayContaining(["python", "javascript"]),
+    );
+    const context = await sandbox.createCodeContext({ cwd: "/tmp" });
+    expect((await contexts()).at(-1)).toEqual({ ...context, language: "python", cwd: "/tmp" });
+    await sandbox.runCode("z = 1", { context });
+    expect((await sandbox.runCode("z")).error?.name).toBe("NameError");
+    expect((await sandbox.runCode("import os; z, os.getcwd()", { context })).text).toBe("(1, '/tmp')");
+    await sandbox.restartCodeContext(context);
+    expect((await sandbox.runCode("z", { context })).error?.name).toBe("NameError");
+    await sandbox.removeCodeContext(context);
+    await expect(sandbox.runCode("1", { context })).rejects.toThrow(/not found/);
+    await expect(sandbox.createCodeContext({ cwd: "/nowhere" })).rejects.toThrow(SandboxError);
+    await expect(sandbox.createCodeContext({ language: "r" })).rejects.toThrow(SandboxError);
+  });
+
+  it.each([
+    ["python", "import time\nmarker = 1\ntime.sleep(300)", "marker"],
+    ["javascript", "var marker = 1; while (true);", "marker"],
+    ["bash", "marker=1; sleep 300", "echo $marker"],
+  ])("interrupts %s when its time is up, and keeps its state", async (language, code, after) => {
+    await expect(sandbox.runCode(code, { language, timeoutMs: 1_500 })).rejects.toThrow(TimeoutError);
+    const execution = await sandbox.runCode(after, { language });
+    expect(execution.text ?? outputOf(execution).trim()).toBe("1");
+  });
+
+  it("starts a kernel that has ended anew", async () => {
+    const { error } = await sandbox.runCode("import os; os._exit(3)", { language: "python" });
+    expect(error).toMatchObject({
+      name: "ContextRestarting",
+      value: expect.stringContaining("exited with 3"),
+    });
+    expect((await sandbox.runCode("1 + 1")).text).toBe("2");
+  });
+
+  it("keeps traffic without a token out, where the sandbox is closed", async () => {
+    const closed = await create({ network: { allowPublicTraffic: false } });
+    expect((await closed.runCode("1 + 1")).text).toBe("2");
+    const headers = { "E2b-Sandbox-Id": closed.sandboxId, "E2b-Sandbox-Port": "49999" };
+    expect((await fetch(`${box.url}/contexts`, { headers })).status).toBe(403);
+    await closed.kill();
+  });
+
+  it("goes on after pauses, and eight ways after a fork, each with its own state", async () => {
+    await sandbox.runCode("import pandas as pd\ndf = pd.DataFrame({'n': range(100_000)})\nseen = []");
+    await sandbox.runCode("let seen = 40", { language: "js" });
+    for (const round of [1, 2]) {
+      await sandbox.pause();
+      sandbox = await Sandbox.connect(sandbox.sandboxId, options());
+      expect((await sandbox.runCode(`seen.append(${round}); df.n.sum(), seen`)).text).toMatch(
+        /^\(4999950000, /,
+      );
+    }
+    const forks = (await sandbox.fork({ count: 8 })) as Sandbox[];
+    const went = forks.map(async (fork, n) => {
+      await fork.runCode(`df['n'] += ${n}; seen.append('fork')`);
+      const { text } = await fork.runCode(
+        "int(df.n.min()), seen, __import__('os').environ['E2B_SANDBOX_ID']",
+      );
+      const js = await fork.runCode(`seen += ${n}; seen`, { language: "js" });
+      return { text, js: js.text };
+    });
+    expect(await Promise.all(went)).toEqual(
+      forks.map((fork, n) => ({ text: `(${n}, [1, 2, 'fork'], '${fork.sandboxId}')`, js: `${40 + n}` })),
+    );
+    expect((await sandbox.runCode("int(df.n.min()), seen")).text).toBe("(0, [1, 2])");
+    for (const fork of forks) await fork.kill();
+  }, 240_000);
+});
