@@ -2,6 +2,7 @@
 import { parseArgs } from "node:util";
 import { measureBasic } from "./basic.js";
 import { measureDensity } from "./density/density.js";
+import { measureRegistry } from "./registry/registry.js";
 import { measureScale } from "./scale/scale.js";
 import { openPodman, openStage } from "./stage.js";
 
@@ -20,8 +21,13 @@ const { values } = parseArgs({
     clones: { type: "string", default: "100" },
     claims: { type: "string", default: "50" },
     runsc: { type: "string" },
-    live: { type: "string", default: "1,10,100,300" },
+    live: { type: "string", default: "1,10,100,300,1000" },
     idle: { type: "string", default: "20" },
+    agents: { type: "string", default: "200" },
+    seconds: { type: "string", default: "10" },
+    "at-once": { type: "string", default: "32" },
+    recorded: { type: "string", default: "100000" },
+    profile: { type: "string" },
   },
 });
 
@@ -52,6 +58,12 @@ async function main(): Promise<void> {
     const live = values.live.split(",").map(Number);
     await measureDensity(stage, { live, idleSeconds: Number(values.idle), out });
   }
+  if (has("registry"))
+    await measureRegistry(stage, {
+      ...{ rounds, claims: Number(values.claims), agents: Number(values.agents) },
+      ...{ seconds: Number(values.seconds), atOnce: Number(values["at-once"]) },
+      ...{ recorded: Number(values.recorded), out, profile: values.profile },
+    });
 }
 
 await main();

@@ -5,13 +5,12 @@ import type { Chart } from "../chart.js";
 import { figureOf, formatNumber, formatTarget, isMet, type Target } from "../figures.js";
 import { holderOf } from "../holder.js";
 import { describeMachine } from "../machine.js";
-import { settledMeminfo } from "../memory.js";
 import { buildTemplate } from "../ours.js";
 import { writeResults } from "../output.js";
 import { remove } from "../scale/ours.js";
 import type { Stage } from "../stage.js";
 import { describeSupply, givenOut, readSupplies } from "./give-out.js";
-import { measurePoint, type Point } from "./live.js";
+import { measureBefore, measurePoint, type Point } from "./live.js";
 
 export interface DensityOptions {
   /** How many sandboxes, one measurement each. */
@@ -24,7 +23,8 @@ export interface DensityOptions {
 const template = "bench-density";
 /** With the interpreter and what it has loaded, 30 MiB are resident. */
 const heldMib = 18;
-const atOnce = 4;
+/** Creates that come together, as from a trainer that starts a batch. */
+const atOnce = 300;
 /** What is used of a limit that a create has failed at: it would have taken a few more. */
 const nearlyAll = 0.97;
 
@@ -36,19 +36,27 @@ export async function measureDensity(
   await buildTemplate(stage.api, { name: template, image: stage.image, workload: holderOf(heldMib) });
   const running: Running[] = [];
   try {
-    const { points, stopped } = await climb(stage, running, { live, idleSeconds });
+    const { points, bursts, stopped } = await climb(stage, running, { live, idleSeconds });
     const targets = targetsOf(points).map((target) => ({ ...target, isMet: isMet(target) }));
+    const deletion = await deleteAll(stage, running);
     await writeResults(out, {
       name: "density",
       report: {
-        ...{ formatVersion: 1, startedAt, idleSeconds, stopped, points, targets },
+        ...{ formatVersion: 2, startedAt, idleSeconds, stopped, points, bursts, deletion, targets },
         machine: await describeMachine(stage.api, stage.root),
       },
-      table: formatPoints(points, targets, stopped),
+      table: [
+        formatPoints(points),
+        "",
+        ...[...bursts, deletion].map(formatBurst),
+        "",
+        ...targets.map(formatTarget),
+        ...notesOf(points, stopped),
+      ].join("\n"),
       charts: chartsOf(points),
     });
   } finally {
-    await mapLimited(running, atOnce, ({ id }) => remove(stage.api, id));
+    await mapLimited(running, 4, ({ id }) => remove(stage.api, id));
     await stage.api.templates.delete({ name: template });
   }
 }
@@ -58,8 +66,29 @@ interface Running {
   readonly pid: number;
 }
 
+/** Many of one thing that came together. */
+interface Burst {
+  readonly what: string;
+  readonly count: number;
+  /** From the first to the last. */
+  readonly ms: number;
+  readonly failed: number;
+}
+
+/** All at once: whatever a client throws at it, nothing may fail. What does is tried again at the end. */
+async function deleteAll({ api, say }: Stage, running: Running[]): Promise<Burst> {
+  say(`deleting ${running.length} sandboxes`);
+  const all = running.splice(0);
+  const started = performance.now();
+  await mapLimited(all, all.length, (sandbox) =>
+    remove(api, sandbox.id).catch(() => void running.push(sandbox)),
+  );
+  return { what: "deletes", count: all.length, ms: performance.now() - started, failed: running.length };
+}
+
 interface Climb {
   readonly points: readonly Point[];
+  readonly bursts: readonly Burst[];
   /** What ended it early; undefined: nothing. */
   readonly stopped: string | undefined;
 }
@@ -69,29 +98,35 @@ async function climb(
   running: Running[],
   { live, idleSeconds }: Pick<DensityOptions, "live" | "idleSeconds">,
 ): Promise<Climb> {
-  const before = await settledMeminfo();
+  const before = await measureBefore(stage);
   const points: Point[] = [];
+  const bursts: Burst[] = [];
   for (const count of [...live].sort((a, b) => a - b)) {
     stage.say(`${count} sandboxes`);
-    const stopped = await grow(stage, running, count);
+    const stopped = await grow(stage, { running, bursts }, count);
     const at = { template, before, idleSeconds, guests: running.map(({ pid }) => pid) };
     const point = running.length === 0 ? undefined : await measurePoint(stage, at).catch(messageOf);
     if (typeof point === "object") points.push(point);
     const reason = stopped ?? (typeof point === "string" ? await reasonOf(point) : undefined);
     if (reason === undefined) continue;
-    return { points, stopped: `stopped at ${running.length} sandboxes of ${count}: ${reason}` };
+    return { points, bursts, stopped: `stopped at ${running.length} sandboxes of ${count}: ${reason}` };
   }
-  return { points, stopped: undefined };
+  return { points, bursts, stopped: undefined };
 }
 
 /** Why there are no more; undefined when there are `count`. */
-async function grow({ api }: Stage, running: Running[], count: number): Promise<string | undefined> {
+async function grow(
+  { api }: Stage,
+  { running, bursts }: { readonly running: Running[]; readonly bursts: Burst[] },
+  count: number,
+): Promise<string | undefined> {
   while (running.length < count) {
     // Before the kernel has to choose what it ends.
     const used = givenOut(await readSupplies(), 1);
     if (used !== undefined) return describeSupply(used);
     const some = Math.min(atOnce, count - running.length);
     const failures: string[] = [];
+    const started = performance.now();
     await mapLimited(Array.from({ length: some }), atOnce, async () => {
       try {
         const { sandbox } = await api.sandboxes.create({ source: { case: "template", value: template } });
@@ -100,6 +135,8 @@ async function grow({ api }: Stage, running: Running[], count: number): Promise<
         failures.push(messageOf(error));
       }
     });
+    const ms = performance.now() - started;
+    bursts.push({ what: "creates", count: some, ms, failed: failures.length });
     if (failures[0] !== undefined) return reasonOf(failures[0]);
   }
   return undefined;
@@ -122,30 +159,33 @@ function targetsOf(points: readonly Point[]): Target[] {
   ];
 }
 
-function formatPoints(
-  points: readonly Point[],
-  targets: readonly Target[],
-  stopped: string | undefined,
-): string {
+function formatBurst({ what, count, ms, failed }: Burst): string {
+  const each = formatNumber(ms / Math.max(1, count));
+  return `${count} ${what} at once: ${formatNumber(ms / 1000)} s, ${each} ms each, ${failed} failed`;
+}
+
+function formatPoints(points: readonly Point[]): string {
   const mib = (bytes: number) => formatNumber(bytes / 1024 ** 2);
-  const table = formatTable(
+  return formatTable(
     [
-      ...["LIVE", "EACH, MiB", "PROCESSES, MiB", "SHIMS", "SHIMS, MiB", "MEMORYD, MiB", "PAGE TABLES, MiB"],
-      ...["SLAB, MiB", "AGENT, MiB", "AGENT, % CPU", "MEMORYD, % CPU", "CLAIM, ms: median  p99"],
+      ...["LIVE", "EACH, MiB", "COUNTED, MiB", "PROCESSES, MiB", "SHIMS", "SHIMS, MiB", "MEMORYD, MiB"],
+      ...["CONTAINERD, MiB", "PAGE TABLES, MiB", "SLAB, MiB", "AGENT, MiB", "AGENT, % CPU", "MEMORYD, % CPU"],
+      ...["LIST, ms", "CLAIM, ms: median  p99"],
     ],
     points.map((point) => {
       const claim = figureOf(point.claimMs);
       const slab = (point.grownBytes["SUnreclaim"] ?? 0) + (point.grownBytes["SReclaimable"] ?? 0);
       return [
-        ...[String(point.live), mib(point.perSandboxBytes), mib(point.processesPssBytes / point.live)],
-        ...[String(point.shims), mib(point.shimsPssBytes), mib(point.memorydPssBytes)],
+        ...[String(point.live), mib(point.perSandboxBytes), mib(point.countedPerSandboxBytes)],
+        ...[mib(point.processesPssBytes / point.live), String(point.shims), mib(point.shimsPssBytes)],
+        ...[mib(point.memorydPssBytes), mib(point.containerdPssBytes)],
         ...[mib(point.grownBytes["PageTables"] ?? 0), mib(slab), mib(point.agentRssBytes)],
         ...[formatNumber(point.agentCpuPercent), formatNumber(point.memorydCpuPercent)],
+        formatNumber(figureOf(point.listMs)?.median ?? Number.NaN),
         claim === undefined ? "-" : `${formatNumber(claim.median)}  ${formatNumber(claim.p99)}`,
       ];
     }),
   );
-  return [table, "", ...targets.map(formatTarget), ...notesOf(points, stopped)].join("\n");
 }
 
 function notesOf(points: readonly Point[], stopped: string | undefined): string[] {
@@ -167,7 +207,11 @@ function chartsOf(points: readonly Point[]): Record<string, Chart> {
     "density-memory": {
       ...{ ...common, title: "Memory of an idle sandbox of 30 MiB", y: "MiB each" },
       curves: [
-        { name: "of the machine, everything counted", values: points.map((it) => it.perSandboxBytes / mib) },
+        { name: "of the machine, everything", values: points.map((it) => it.perSandboxBytes / mib) },
+        {
+          name: "of what is certainly theirs",
+          values: points.map((it) => it.countedPerSandboxBytes / mib),
+        },
         {
           name: "its processes, and its part of what they share",
           values: points.map((it) => it.processesPssBytes / it.live / mib),

@@ -1,7 +1,7 @@
 # Adds up what the test runners report.
 # shellcheck shell=bash
 # shellcheck disable=SC2154 # the caller sets here
-passed=0 failed=0 skipped=0
+passed=0 failed=0 skipped=0 remarks=()
 
 # count PASSED FAILED SKIPPED: adds to the totals. In CI nothing may be skipped: a missing capability is a failure.
 count() {
@@ -19,14 +19,14 @@ count_command() {
   step "$@"
   code=$?
   set -e
-  if [ "$code" -eq 0 ]; then count 1 0 0; else count 0 1 0; fi
+  if [ "$code" -eq 0 ]; then count 1 0 0; else count 0 1 0; remarks+=("failed: $1"); fi
 }
 
 # count_lines NAME COMMAND...: a command whose output says "N passed, N failed"; one test if it says nothing.
 count_lines() {
-  local output code=0 sums
+  local output code=0 sums name=$1
   output=$(mktemp)
-  say "== $1"
+  say "== $name"
   shift
   "$@" 2>&1 | tee "$output" >&2 || code=$?
   sums=$(sed -nE 's/^(.*[^0-9])?([0-9]+) passed, ([0-9]+) failed(, ([0-9]+) skipped)?.*/\2 \3 \5/p' "$output" |
@@ -36,25 +36,28 @@ count_lines() {
   set -- ${sums:-$((code == 0)) 0 0}
   # A runner that dies after its tests have passed has failed too.
   if [ "$code" -ne 0 ] && [ "$2" -eq 0 ]; then set -- "$1" 1 "$3"; fi
+  [ "$2" -eq 0 ] || remarks+=("failed: $name")
   count "$@"
 }
 
 # count_vitest PROJECT COMMAND...: runs vitest with a JSON report beside its usual output.
 count_vitest() {
-  local report project=$1 code=0 sums
-  report=$(mktemp)
+  local report names name project=$1 code=0 sums
+  report=$(mktemp) names=$(mktemp)
   shift
   say "== $project tests"
   "$@" --project "$project" --reporter=default --reporter=json --outputFile.json="$report" >&2 || code=$?
-  sums=$(node "$here/lib/vitest-counts.mjs" "$report" "$code") || sums='0 1 0'
-  rm -f "$report"
+  sums=$(node "$here/lib/vitest-counts.mjs" "$report" "$code" 2>"$names") || sums='0 1 0'
+  while read -r name; do remarks+=("$name"); done <"$names"
+  rm -f "$report" "$names"
   # shellcheck disable=SC2086 # three numbers
   count $sums
 }
 
-# summary: the line that the run ends with; its exit code is that of the whole run.
+# summary: what failed or was tried twice, by name, and the line that the run ends with; its exit code is that of the whole run.
 summary() {
   local line="$passed passed, $failed failed"
+  [ ${#remarks[@]} -eq 0 ] || printf '%s\n' "${remarks[@]}"
   [ "$skipped" -eq 0 ] || line+=", $skipped skipped"
   printf '%s\n' "$line"
   [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
