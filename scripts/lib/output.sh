@@ -64,6 +64,25 @@ finish_begun() {
   return "$(cat "$1/code")"
 }
 
+# end_begun DIRECTORY...: ends what was begun and still runs, with all that it started, and waits for it.
+end_begun() {
+  local end_directory end_pids
+  for end_directory; do
+    if [ ! -e "$end_directory/pid" ] || [ -e "$end_directory/code" ]; then continue; fi
+    mapfile -t end_pids < <(descendants "$(cat "$end_directory/pid")")
+    kill -TERM "${end_pids[@]}" 2>/dev/null || true
+    while kill -0 "${end_pids[@]}" 2>/dev/null; do pause_briefly; done
+  done
+}
+
+# descendants PID: the process and all that it started.
+descendants() {
+  local child children
+  printf '%s\n' "$1"
+  children=$(cat "/proc/$1/task/$1/children" 2>/dev/null) || return 0
+  for child in $children; do descendants "$child"; done
+}
+
 pause_briefly() { read -rt 0.02 <> <(:) || true; }
 
 # tick NAME LOG: keeps a terminal's line alive while a step runs: the seconds, and the last line of its log.
