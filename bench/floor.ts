@@ -172,7 +172,7 @@ async function prepareBundle(
   await linkMemory(golden, bundle.guestDir);
   const guest = spec.mounts.find(({ destination }) => destination === "/.ramet");
   if (guest === undefined) throw new Error("the donor's spec has no guest directory");
-  await link(join(guest.source, "guest"), join(bundle.guestDir, "guest"));
+  for (const name of ["guest", "boot_id"]) await link(join(guest.source, name), join(bundle.guestDir, name));
   await mkdir(rootOf(bundle));
   await run("mount", ["--bind", join(donorBundle, "rootfs"), rootOf(bundle)]);
   const own = {

@@ -17,7 +17,7 @@ export type EndingDeps = Pick<Deps, "containerd" | "freezer" | "settings" | "end
 export function removeTask(deps: EndingDeps, id: string): Promise<number | undefined> {
   const end = async (signal: AbortSignal) => {
     try {
-      await killTask(deps, id, signal);
+      await kill(deps, id, signal);
       return (await deps.containerd.tasks.delete(id, signal)).status;
     } catch (thrown) {
       if (!isDomainError(thrown, "not_found")) throw thrown;
@@ -28,8 +28,20 @@ export function removeTask(deps: EndingDeps, id: string): Promise<number | undef
   return deps.endings.run(() => withDeadline(`ending the task of ${id}`, 60_000, end));
 }
 
-/** Kills every process of a task; of one that is frozen, without letting a process run on. */
-async function killTask({ containerd, freezer }: EndingDeps, id: string, signal: AbortSignal): Promise<void> {
+/** Kills every process of a task, which is not removed. Returns once they have ended. */
+export async function killTask(deps: Pick<Deps, "containerd" | "freezer">, id: string): Promise<void> {
+  await withDeadline(`ending the processes of ${id}`, 60_000, (signal) =>
+    // Without a shim nobody says when they have ended.
+    ignoring("not_found", kill(deps, id, signal)),
+  );
+}
+
+/** Of a task that is frozen, without letting a process run on. */
+async function kill(
+  { containerd, freezer }: Pick<Deps, "containerd" | "freezer">,
+  id: string,
+  signal: AbortSignal,
+): Promise<void> {
   if (await freezer.isFrozen(id)) {
     await freezer.kill(id);
     await containerd.tasks.wait(id, signal);

@@ -8,7 +8,7 @@ import { transition } from "../sandbox/state.js";
 import { discardCheckpointFiles, finishCheckpointFiles, sealImages } from "./checkpoint-files.js";
 import type { Deps } from "./deps.js";
 import { type Dump, dump, reopen, thaw } from "./dump.js";
-import { removeContainer } from "./end-container.js";
+import { killTask, removeContainer } from "./end-container.js";
 import { syncLayer } from "./layer.js";
 import { journaled, moveTo, requireRunning } from "./record.js";
 import { shareMemory } from "./shared-memory.js";
@@ -20,15 +20,47 @@ export interface Paused {
 }
 
 export async function pauseSandbox(deps: Deps, ref: string, signal: AbortSignal): Promise<Paused> {
+  return answeredEarly(deps, ref, (id, answer) => pause(deps, id, answer, signal), signal);
+}
+
+/** Keeps the files alone; a resume starts the sandbox anew. */
+export async function pauseFiles(deps: Deps, ref: string, signal: AbortSignal): Promise<Sandbox> {
+  return answeredEarly(deps, ref, (id, answer) => endKeepingFiles(deps, id, answer, signal), signal);
+}
+
+type Answer<T> = (value: T) => void;
+
+/**
+ * Work in the sandbox's line whose caller has the answer before its end. What fails after the answer is logged: the
+ * sandbox is recorded as paused by then, and the next start of the agent clears away what is left of its container.
+ */
+function answeredEarly<T>(
+  deps: Deps,
+  ref: string,
+  work: (id: SandboxId, answer: Answer<T>) => Promise<void>,
+  signal: AbortSignal,
+): Promise<T> {
   const { id } = deps.store.sandboxes.find(ref);
-  return deps.queue.run(id, () => pause(deps, id, signal), signal);
+  return new Promise((resolve, reject) => {
+    let isAnswered = false;
+    const answer = (value: T) => {
+      isAnswered = true;
+      resolve(value);
+    };
+    deps.queue
+      .run(id, () => work(id, answer), signal)
+      .catch((err: unknown) => {
+        if (isAnswered) deps.log.error({ err, sandbox: id }, "what is left of a paused container stays");
+        else reject(err);
+      });
+  });
 }
 
 /**
  * The processes stay frozen from the dump until the checkpoint is durable and recorded; only then are they
  * killed. So whatever ends the agent in between, either they run on or the checkpoint is whole.
  */
-async function pause(deps: Deps, id: SandboxId, signal: AbortSignal): Promise<Paused> {
+async function pause(deps: Deps, id: SandboxId, answer: Answer<Paused>, signal: AbortSignal): Promise<void> {
   const sandbox = deps.store.sandboxes.get(id);
   const { pid, pidStart } = requireRunning(sandbox, "pause");
   const checkpoint = randomId();
@@ -47,9 +79,10 @@ async function pause(deps: Deps, id: SandboxId, signal: AbortSignal): Promise<Pa
     const paused = await recordPaused(deps, { sandbox, checkpoint, dumped }, signal);
     undo.move();
     deps.failpoint("pause.committed");
-    await endPaused(deps, id);
+    await endProcesses(deps, id);
     deps.record("sandbox.paused", { sandbox: id, attributes: { checkpoint } });
-    return paused;
+    answer(paused);
+    await removeContainer(deps, id);
   });
 }
 
@@ -81,28 +114,33 @@ async function recordPaused(
   });
 }
 
-/** Ends the frozen processes of a sandbox recorded as paused. A start of the agent does it again if need be. */
-export async function endPaused(
-  deps: Pick<
-    Deps,
-    "containerd" | "freezer" | "paths" | "guests" | "failpoint" | "settings" | "shims" | "endings"
-  >,
-  id: SandboxId,
-  why = `sandbox ${id} was paused`,
-): Promise<void> {
-  deps.guests.remove(id, new DomainError("unavailable", why, { hint: "attach again once it is resumed" }));
-  await removeContainer(deps, id);
+/** Their memory is free then; the container's own remains are cleared away after the answer. */
+async function endProcesses(deps: Deps, id: SandboxId): Promise<void> {
+  forgetGuest(deps, id, `sandbox ${id} was paused`);
+  await killTask(deps, id);
   deps.failpoint("pause.killed");
 }
 
-/** Keeps the files alone; a resume starts the sandbox anew. */
-export async function pauseFiles(deps: Deps, ref: string, signal: AbortSignal): Promise<Sandbox> {
-  const { id } = deps.store.sandboxes.find(ref);
-  return deps.queue.run(id, () => endKeepingFiles(deps, id, signal), signal);
+const forgetGuest = ({ guests }: Pick<Deps, "guests">, id: SandboxId, why: string) =>
+  guests.remove(id, new DomainError("unavailable", why, { hint: "attach again once it is resumed" }));
+
+/** Ends what is left of a sandbox recorded as paused. A start of the agent does it again if need be. */
+export async function endPaused(
+  deps: Pick<Deps, "containerd" | "freezer" | "paths" | "guests" | "settings" | "shims" | "endings">,
+  id: SandboxId,
+  why = `sandbox ${id} was paused`,
+): Promise<void> {
+  forgetGuest(deps, id, why);
+  await removeContainer(deps, id);
 }
 
 /** The processes stand still while what they wrote becomes durable, and until the pause is recorded. */
-async function endKeepingFiles(deps: Deps, id: SandboxId, signal: AbortSignal): Promise<Sandbox> {
+async function endKeepingFiles(
+  deps: Deps,
+  id: SandboxId,
+  answer: Answer<Sandbox>,
+  signal: AbortSignal,
+): Promise<void> {
   const sandbox = deps.store.sandboxes.get(id);
   const { pid, pidStart } = requireRunning(sandbox, "pause");
   return journaled(deps, { kind: "pause", sandbox: id }, async () => {
@@ -118,8 +156,9 @@ async function endKeepingFiles(deps: Deps, id: SandboxId, signal: AbortSignal): 
     const paused = deps.store.transact(() => moveTo(deps, id, { status: "paused", since: deps.now() }));
     undo.move();
     deps.failpoint("pause.committed");
-    await endPaused(deps, id);
+    await endProcesses(deps, id);
     deps.record("sandbox.paused", { sandbox: id });
-    return paused;
+    answer(paused);
+    await removeContainer(deps, id);
   });
 }

@@ -32,7 +32,7 @@ async function dumpOf(script: string, signal: AbortSignal) {
     env: { UV_USE_IO_URING: "0" },
   });
   try {
-    const wait = { intervalMs: 10, timeoutMs: 20_000 };
+    const wait = { intervalMs: 10, timeoutMs: 60_000 };
     await waitUntil("the process to dump", () => existsSync(marker), wait, signal);
     const words = ["dump", "-t", String(subject.pid), "-D", images, "-v4", "-o", "dump.log"];
     const { exitCode } = await execa(criu, words, { reject: false });

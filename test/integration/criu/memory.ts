@@ -19,7 +19,7 @@ export const quietEnv = { GLIBC_TUNABLES: "glibc.pthread.rseq=0" };
 
 export async function reports(result: string, names: readonly string[], signal: AbortSignal) {
   const paths = names.map((name) => `${result}.${name}`);
-  const wait = { intervalMs: 10, timeoutMs: 20_000 };
+  const wait = { intervalMs: 10, timeoutMs: 60_000 };
   await waitUntil(`reports ${names.join()}`, () => paths.every((path) => existsSync(path)), wait, signal);
   return Promise.all(paths.map((path) => readFile(path, "utf8")));
 }
@@ -67,7 +67,7 @@ export async function waitUntilQuiet(pid: number, signal: AbortSignal): Promise<
     const calls = threads.map((tid) => readFile(`/proc/${pid}/task/${tid}/syscall`, "utf8"));
     return (await Promise.all(calls)).every((call) => call.startsWith(sigwait));
   };
-  await waitUntil(`quiet in ${pid}`, quiet, { intervalMs: 10, timeoutMs: 20_000 }, signal);
+  await waitUntil(`quiet in ${pid}`, quiet, { intervalMs: 10, timeoutMs: 60_000 }, signal);
 }
 
 export async function childrenOf(pid: number): Promise<number[]> {

@@ -1,5 +1,5 @@
 /** Parents with a child, both with threads and memory of every kind, that are dumped and restored by CRIU alone. */
-import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
@@ -35,12 +35,19 @@ export function openSubjects() {
   });
   afterAll(() => rm(dir, { recursive: true, force: true }));
 
+  /** What an earlier try of the same test has left. */
+  async function forget(prefix: string): Promise<void> {
+    const names = (await readdir(dir)).filter((name) => name.startsWith(prefix));
+    for (const name of names) await rm(join(dir, name), { recursive: true });
+  }
+
   return {
     directory: () => dir,
 
     async start(test: string, ...words: readonly string[]): Promise<Subject> {
       const result = join(dir, `${test}.result`);
       const memory = join(dir, `${test}.memory`);
+      await forget(`${test}.`);
       await mkdir(memory);
       const options = { detached: true, stdio: "ignore", reject: false, env: quietEnv } as const;
       const parent = execa(program, [result, ...words], options).pid ?? 0;
@@ -54,6 +61,7 @@ export function openSubjects() {
     /** A process that has something open of every kind, with a child. */
     async startKinds(test: string): Promise<number> {
       const result = join(dir, `${test}.result`);
+      await forget(`${test}.`);
       const words = [join(import.meta.dirname, "kinds.py"), result];
       const options = { detached: true, stdio: "ignore", reject: false, env: quietEnv } as const;
       // Debian's own, which is there wherever the tests run.
@@ -71,7 +79,7 @@ export function openSubjects() {
       const { exitCode } = await execa(criu, words, { reject: false });
       expect(exitCode, exitCode === 0 ? "" : await logOf(images, "dump.log")).toBe(0);
       // Their ids are free when they have been waited for, which may take init a while.
-      await waitUntil("their end", () => !exists(-parent), { intervalMs: 10, timeoutMs: 20_000 });
+      await waitUntil("their end", () => !exists(-parent), { intervalMs: 10, timeoutMs: 60_000 });
       started.delete(parent);
       return images;
     },
