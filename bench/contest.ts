@@ -1,4 +1,5 @@
 /** Rounds in which the contestants take the same steps side by side, and what comes out of them. */
+import { delay } from "../src/lib/signal.js";
 import { run } from "./run.js";
 
 export const contestantNames = ["ours", "podman", "floor"] as const;
@@ -29,6 +30,12 @@ export interface Recorder {
   /** Takes a time that somebody else has measured, in milliseconds. */
   note(row: Row, ms: number): void;
 }
+
+/**
+ * What a paused sandbox does for a moment: what a pause clears away once it has answered would count again in a resume
+ * that comes at once.
+ */
+export const rest = (): Promise<void> => delay(500);
 
 export const stepNames = ["cold", "template", "checkpoint", "fork", "fork16", "pauseResume"] as const;
 export type StepName = (typeof stepNames)[number];

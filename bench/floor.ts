@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { mapLimited } from "../src/lib/limit.js";
 import { waitUntil } from "../src/lib/signal.js";
 import type { OciSpec } from "../src/sandbox/oci-spec.js";
-import type { Contestant, Recorder } from "./contest.js";
+import { type Contestant, type Recorder, rest } from "./contest.js";
 import { takeListeners } from "./listeners.js";
 import { run } from "./run.js";
 
@@ -126,6 +126,7 @@ export async function openFloor(options: FloorOptions): Promise<Contestant & Asy
       async pauseResume({ time }) {
         await freeze();
         await time("pause", () => dump());
+        await rest();
         await removeSocket(source);
         await time("resume", () => restore(source, images));
         await takeListeners(options.memorydSocket, cgroupOf(source.id));

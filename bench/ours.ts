@@ -1,6 +1,6 @@
 /** The agent, through its socket with one long-lived connection: what a program that uses it sees. */
 import type { Api } from "../src/cli/client.js";
-import type { Contestant, Recorder } from "./contest.js";
+import { type Contestant, type Recorder, rest } from "./contest.js";
 import { programArgv, readyFile, type Workload } from "./workload.js";
 
 export interface Ours extends Contestant, AsyncDisposable {
@@ -62,6 +62,7 @@ export async function openOurs({ api, image, workload }: OursOptions): Promise<O
       fork16: (recorder) => fork(recorder, 16),
       async pauseResume({ time }) {
         await time("pause", () => api.sandboxes.pause({ sandbox: source }));
+        await rest();
         await time("resume", () => api.sandboxes.resume({ sandbox: source }));
       },
     },

@@ -2,7 +2,7 @@
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { mapLimited } from "../src/lib/limit.js";
-import type { Contestant, Recorder } from "./contest.js";
+import { type Contestant, type Recorder, rest } from "./contest.js";
 import { run, runUntil } from "./run.js";
 import { programArgv, readyFile, type Workload } from "./workload.js";
 
@@ -127,6 +127,7 @@ export async function openPeer(options: PeerOptions): Promise<Contestant & Async
       fork16: (recorder) => fork(recorder, 16),
       async pauseResume({ time }) {
         await time("pause", pause);
+        await rest();
         await time("resume", resume);
       },
     },

@@ -1,6 +1,8 @@
 /** The agent's part: sources of one size, all from one template, and what is done with them. */
+
 import type { Api } from "../../src/cli/client.js";
 import { mapLimited } from "../../src/lib/limit.js";
+import { rest } from "../contest.js";
 import { changeOnePercent, digestOf, holderOf, waitUntilReady } from "../holder.js";
 import { descendants, memoryOf, settledMeminfo, taken } from "../memory.js";
 import { buildTemplate, fromTemplate, startCold } from "../ours.js";
@@ -202,6 +204,7 @@ function moveTrial({ api, ...given }: Given, sandbox: string): Trial {
       group: "pause",
       async work(note) {
         note("pause", await timed(() => api.sandboxes.pause({ sandbox })));
+        await rest();
         note("resume", await timed(() => api.sandboxes.resume({ sandbox })));
       },
     },
