@@ -19,7 +19,15 @@ export default defineConfig({
         },
       },
       { test: { name: "tidy", include: ["test/tidy/**/*.test.ts"], ...patient } },
-      { test: { name: "integration", include: ["test/integration/**/*.test.ts"], ...real } },
+      {
+        test: {
+          name: "integration",
+          include: ["test/integration/**/*.test.ts"],
+          exclude: ["test/integration/interpreter/**", "**/node_modules/**"],
+          ...real,
+        },
+      },
+      { test: { name: "interpreter", include: ["test/integration/interpreter/*.test.ts"], ...real } },
       { test: { name: "e2e", include: ["test/e2e/**/*.test.ts"], ...real } },
     ],
   },
