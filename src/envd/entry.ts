@@ -28,6 +28,7 @@ export async function entryOf(
   const at = { ...ref, path: file.path };
   switch (file.type) {
     case "regular":
+      if (file.hasAttributes === false) return { ...plainEntry(file), metadata: {} };
       return { ...plainEntry(file), metadata: await node.files.attributes(at, metadataPrefix, signal) };
     case "symlink":
       return linkEntry(node, at, file, signal);

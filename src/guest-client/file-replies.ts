@@ -18,6 +18,8 @@ export interface FileEntry {
   readonly type: FileType;
   /** Of what a symbolic link leads to; absent for a dangling one and for everything else. */
   readonly targetType?: FileType;
+  /** Extended ones in the namespace "user."; absent where the guest has not looked. */
+  readonly hasAttributes?: boolean;
   /** Permission bits, 07777. */
   readonly mode: number;
   readonly uid: number;
@@ -41,10 +43,13 @@ function fileType(index: number): FileType {
   return type;
 }
 
+const attributesLookedAt = 1;
+const attributesOfUsers = 2;
+
 export function readEntry(reader: FieldReader): FileEntry {
   const type = fileType(reader.u8());
   const targetIndex = reader.u8();
-  reader.u16();
+  const attributes = reader.u16();
   const entry = {
     type,
     mode: reader.u32(),
@@ -62,6 +67,7 @@ export function readEntry(reader: FieldReader): FileEntry {
   return {
     ...entry,
     ...(type === "symlink" ? { symlinkTarget } : {}),
+    ...(attributes & attributesLookedAt ? { hasAttributes: (attributes & attributesOfUsers) !== 0 } : {}),
     ...(type === "symlink" && targetIndex !== 0 ? { targetType: fileType(targetIndex) } : {}),
   };
 }

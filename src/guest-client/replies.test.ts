@@ -108,9 +108,9 @@ describe("process frames", () => {
 });
 
 describe("file frames", () => {
-  const entry = (type: number, target: number) =>
+  const entry = (type: number, target: number, attributes = 0) =>
     Buffer.concat([
-      createFieldWriter().u8(type).u8(target).u16(0).u32(0o755).u32(1).u32(2).u32(1).finish(),
+      createFieldWriter().u8(type).u8(target).u16(attributes).u32(0o755).u32(1).u32(2).u32(1).finish(),
       Buffer.alloc(8, 0xff),
       createFieldWriter().u64(1_700_000_000_123_456n).finish(),
       createFieldWriter().str("n").str("/n").str("root").str("").str("/to").finish(),
@@ -127,6 +127,14 @@ describe("file frames", () => {
     expect(modifiedAt(read)).toEqual(new Date(1_700_000_000));
     expect(decode(entry(1, 0), readEntry)).not.toHaveProperty("symlinkTarget");
     expect(() => decode(entry(9, 0), readEntry)).toThrow(/file type/);
+  });
+
+  it.each([
+    [0, undefined],
+    [1, false],
+    [3, true],
+  ])("takes %i for what the guest has seen of attributes", (attributes, has) => {
+    expect(decode(entry(1, 0, attributes), readEntry).hasAttributes).toBe(has);
   });
 
   it("reads a watch event", () => {

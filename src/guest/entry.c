@@ -2,7 +2,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "files.h"
@@ -57,6 +59,32 @@ static const char *group_name(struct files_context *ctx, gid_t gid) {
     return name;
 }
 
+enum { ATTRIBUTES_LOOKED_AT = 1, ATTRIBUTES_OF_USERS = 2 };
+
+// Whether a file has attributes in the namespace "user.": whoever lists a directory need not ask for each.
+static uint16_t attributes_of(const struct entry *e) {
+    static char names[65536]; // as long as the kernel lets a list be
+    char path[PATH_MAX];
+    if (!S_ISREG(e->st.st_mode)) {
+        return 0;
+    }
+    int length = e->dir == AT_FDCWD ? snprintf(path, sizeof path, "%s", e->name)
+                                    : snprintf(path, sizeof path, "/proc/self/fd/%d/%s", e->dir, e->name);
+    if (length < 0 || (size_t)length >= sizeof path) {
+        return 0;
+    }
+    ssize_t size = llistxattr(path, names, sizeof names);
+    if (size < 0) {
+        return errno == EOPNOTSUPP ? ATTRIBUTES_LOOKED_AT : 0;
+    }
+    for (const char *name = names; name < names + size; name += strlen(name) + 1) {
+        if (strncmp(name, "user.", 5) == 0) {
+            return ATTRIBUTES_LOOKED_AT | ATTRIBUTES_OF_USERS;
+        }
+    }
+    return ATTRIBUTES_LOOKED_AT;
+}
+
 void put_entry(struct files_context *ctx, const struct entry *e) {
     struct buf *b = &ctx->out;
     char target[PATH_MAX] = "";
@@ -68,7 +96,7 @@ void put_entry(struct files_context *ctx, const struct entry *e) {
     const char *slash = strrchr(e->path, '/');
     put_u8(b, entry_type(e->st.st_mode));
     put_u8(b, leads ? entry_type(led.st_mode) : 0);
-    put_u16(b, 0);
+    put_u16(b, attributes_of(e));
     put_u32(b, e->st.st_mode & 07777);
     put_u32(b, e->st.st_uid);
     put_u32(b, e->st.st_gid);

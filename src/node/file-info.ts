@@ -11,7 +11,7 @@ const types: Partial<Record<FileEntry["type"], FileInfo["type"]>> = {
 };
 
 export function fileInfo(entry: FileEntry): FileInfo {
-  const { path, name, sizeBytes, mode, uid, gid, symlinkTarget, targetType } = entry;
+  const { path, name, sizeBytes, mode, uid, gid, symlinkTarget, targetType, hasAttributes } = entry;
   return {
     ...{ path, name, sizeBytes, mode, uid, gid },
     type: types[entry.type] ?? "other",
@@ -19,6 +19,7 @@ export function fileInfo(entry: FileEntry): FileInfo {
     group: entry.group,
     modifiedAt: modifiedAt(entry),
     ...(symlinkTarget === undefined ? {} : { symlinkTarget }),
+    ...(hasAttributes === undefined ? {} : { hasAttributes }),
     ...(targetType === undefined ? {} : { targetType: types[targetType] ?? "other" }),
   };
 }

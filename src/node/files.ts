@@ -13,6 +13,8 @@ export interface FileInfo {
   readonly symlinkTarget?: string;
   /** Of what a symbolic link leads to; absent where that is missing. */
   readonly targetType?: FileInfo["type"];
+  /** Extended ones, anybody's; absent where nobody has looked. */
+  readonly hasAttributes?: boolean;
 }
 
 /** A user of a sandbox, from its own /etc/passwd. */

@@ -297,7 +297,7 @@ def event(c):
 
 
 def entry(r):
-    e = dict(zip(("type", "target_type", "_", "mode", "uid", "gid", "nlink", "size", "mtime_ns"),
+    e = dict(zip(("type", "target_type", "attributes", "mode", "uid", "gid", "nlink", "size", "mtime_ns"),
                  r.take("BBHIIIIQq")))
     e.update(name=r.str(), path=r.str(), user=r.str(), group=r.str(), target=r.str())
     return e

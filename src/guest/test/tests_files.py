@@ -273,6 +273,10 @@ def test_extended_attributes(g):
     set_("user.b", b"")
     assert g.file("XATTR_GET", path, text("user.a") + u32(0)).bytes() == b"one\0two"
     assert sorted(n for n in g.file("XATTR_LIST", path, u32(0)).list() if n[:5] == "user.") == ["user.a", "user.b"]
+    open(t(g, "plain"), "w").close()
+    listed = {e["path"]: e["attributes"] for e in g.list_dir(g.home)[0]}
+    assert listed[path] == g.stat(path)["attributes"] == 3 and listed[t(g, "plain")] == 1
+    assert g.stat(g.home)["attributes"] == 0
     fails("exists", lambda: set_("user.a", b"x", 2))
     fails("no_data", lambda: set_("user.c", b"x", 4))
     g.file("XATTR_REMOVE", path, text("user.a") + u32(0), "tester")
