@@ -30,7 +30,7 @@ export async function openRemotePort(options: RemotePortOptions): Promise<Remote
   const asking = new Set<TLSSocket>();
   const server = createServer({ ...tls, ALPNProtocols: ["h2", "http/1.1"] }, (socket) => {
     socket.on("error", () => {});
-    if (socket.alpnProtocol === "h2") injector.injectConnection(socket);
+    if (socket.alpnProtocol === "h2") injector.injectConnection(withOneCertificate(socket));
     else if (socket.alpnProtocol === "http/1.1" && isWelcome(certificateOf(socket))) {
       asking.add(socket);
       socket.once("close", () => asking.delete(socket));
@@ -45,6 +45,12 @@ export async function openRemotePort(options: RemotePortOptions): Promise<Remote
       for (const socket of asking) socket.destroy();
     },
   };
+}
+
+/** Each call asks for the certificate, which is one for the whole connection, and takes longer to read than many a call. */
+function withOneCertificate(socket: TLSSocket): TLSSocket {
+  const certificate = socket.getPeerCertificate();
+  return Object.assign(socket, { getPeerCertificate: () => certificate });
 }
 
 /** Only of the authority's. */

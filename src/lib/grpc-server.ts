@@ -83,6 +83,7 @@ export interface ServerOptions {
 /** A server with the same message bounds as the clients of grpc.ts. */
 export function createServer({ refuse, keepAliveMs }: ServerOptions = {}): Server {
   return new Server({
+    // Its counts of calls nobody reads, but without channelz forceShutdown() knows no connections (grpc-js 1.14).
     "grpc.max_receive_message_length": messageBytesMax,
     "grpc.max_send_message_length": messageBytesMax,
     ...(keepAliveMs === undefined
@@ -206,21 +207,33 @@ type ServerCall = Pick<
   once(event: "cancelled", listener: () => void): unknown;
 };
 
-function contextOf(call: ServerCall): HandlerContext {
+/** A stream's end counts as its cancellation: nobody hears of it any more once `isAnswered`. */
+interface Context extends HandlerContext {
+  isAnswered: boolean;
+}
+
+function contextOf(call: ServerCall): Context {
   const controller = new AbortController();
-  call.once("cancelled", () => controller.abort());
+  call.once("cancelled", () => {
+    if (!context.isAnswered) controller.abort();
+  });
   if (call.cancelled) controller.abort();
-  return {
+  const context: Context = {
     signal: controller.signal,
     metadata: call.metadata,
     peer: call.getPeer(),
     // Asked for where it is needed: reading it takes longer than many a call.
     peerCertificate: () => call.getAuthContext().sslPeerCertificate?.raw,
+    isAnswered: false,
   };
+  return context;
 }
 
 async function answerOnce(call: OneCall, input: unknown, handler: ToOne): Promise<object> {
-  return await handler(input, contextOf(call));
+  const context = contextOf(call);
+  const answer = await handler(input, context);
+  context.isAnswered = true;
+  return answer;
 }
 
 async function answerMany(

@@ -1,6 +1,6 @@
 /** Identifiers and human names: made here, checked here, trusted afterwards. */
-import { randomBytes } from "node:crypto";
 import { DomainError } from "./errors.js";
+import { someBytes } from "./random-bytes.js";
 
 const alphabet = "abcdefghijklmnopqrstuvwxyz0123456789";
 const idLength = 20;
@@ -15,7 +15,7 @@ const unbiasedMax = 256 - (256 % alphabet.length);
 export function randomId(): string {
   let id = "";
   while (id.length < idLength) {
-    for (const byte of randomBytes(2 * idLength)) {
+    for (const byte of someBytes(2 * idLength)) {
       if (byte < unbiasedMax && id.length < idLength) id += alphabet.charAt(byte % alphabet.length);
     }
   }

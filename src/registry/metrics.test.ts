@@ -41,6 +41,19 @@ async function pass(seconds: number): Promise<void> {
 }
 
 describe("metrics", () => {
+  it("knows who runs where, as their records say", () => {
+    is("a", "n1");
+    is("b", "n1", "paused");
+    const runs = (node: string, id: string) => metrics.isRunningOn(node as NodeId, id);
+    expect([runs("n1", "a"), runs("n2", "a"), runs("n1", "b"), runs("n1", "c")]).toEqual([
+      ...[true, false, false, false],
+    ]);
+    is("a", "n1", "paused");
+    expect(runs("n1", "a")).toBe(false);
+    metrics.changed("a", undefined);
+    expect(runs("n1", "a")).toBe(false);
+  });
+
   it("asks each node once in five seconds, for all that runs there", async () => {
     for (const id of ["a", "b", "ended"]) is(id, "n1");
     is("c", "n2");

@@ -31,6 +31,8 @@ export interface Metrics {
   /** Oldest first. */
   of(id: string, window: TimeWindow): readonly Metric[];
   newest(id: string): Metric | undefined;
+  /** Whether its record says that it runs, and there. */
+  isRunningOn(node: NodeId, id: string): boolean;
 }
 
 interface Series {
@@ -116,6 +118,7 @@ export function createMetrics(nodes: MetricNodes, now: Clock): Metrics {
       );
     },
     newest: (id) => all.get(id)?.samples.at(-1),
+    isRunningOn: (node, id) => asked.get(node)?.running.has(id) === true,
   };
 }
 

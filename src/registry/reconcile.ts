@@ -1,5 +1,5 @@
 /** Reconciling: what nodes say is compared with the records, and the plan (src/fleet/reconcile.ts) is carried out. */
-import type { NodeHealth, NodeId } from "../fleet/node.js";
+import type { NodeHealth, NodeId, ReportedSandbox } from "../fleet/node.js";
 import { planLost, planReconcile, type Suspects } from "../fleet/reconcile.js";
 import type { ReconcileAction, ReconcileStep, ReconcileStepOf } from "../fleet/reconcile-step.js";
 import { moveTo, type OwnedSandbox } from "../fleet/sandbox.js";
@@ -27,9 +27,10 @@ export function createReconciler(deps: Deps): Reconciler {
   const suspects = new Map<NodeId, Suspects>();
   const queue = createKeyedQueue({ waitingMax });
 
-  async function reconcile(inventory: Inventory): Promise<void> {
-    const { node } = inventory;
+  async function reconcile(reported: Inventory): Promise<void> {
+    const { node } = reported;
     const before: Suspects = suspects.get(node) ?? new Map();
+    const inventory = withoutAgreed(deps, reported, before);
     const plan = planReconcile({
       node,
       inventory,
@@ -64,6 +65,14 @@ export function createReconciler(deps: Deps): Reconciler {
         await queue.run(node, () => reconcile({ node, isWhole: false, sandboxes: [], gone: [] }));
     },
   };
+}
+
+/** As a rule all that is new is a sandbox that was recorded before it was reported: its record need not be read for that. */
+function withoutAgreed({ metrics }: Deps, inventory: Inventory, suspects: Suspects): Inventory {
+  if (inventory.isWhole) return inventory;
+  const isAgreed = ({ id, status }: ReportedSandbox) =>
+    status === "running" && metrics.isRunningOn(inventory.node, id) && !suspects.has(id);
+  return { ...inventory, sandboxes: inventory.sandboxes.filter((sandbox) => !isAgreed(sandbox)) };
 }
 
 async function recordsOf(

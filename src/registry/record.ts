@@ -1,14 +1,14 @@
 /** Records of new sandboxes. */
-import { randomBytes } from "node:crypto";
 import type { CatalogueEntry } from "../fleet/catalogue.js";
 import type { NodeId } from "../fleet/node.js";
 import type { OwnedSandbox } from "../fleet/sandbox.js";
 import type { Team } from "../fleet/team.js";
 import { isId } from "../lib/ids.js";
+import { someBytes } from "../lib/random-bytes.js";
 import type { Made } from "./make.js";
 import type { CreateOptions } from "./registry.js";
 
-const newToken = () => randomBytes(32).toString("hex");
+const newToken = () => someBytes(32).toString("hex");
 
 export interface NewRecord {
   readonly team: Team;
