@@ -2,6 +2,7 @@
 import { parseArgs } from "node:util";
 import { measureBasic } from "./basic.js";
 import { measureDensity } from "./density/density.js";
+import { measurePlane } from "./plane/plane.js";
 import { measureRegistry } from "./registry/registry.js";
 import { measureScale } from "./scale/scale.js";
 import { openPodman, openStage } from "./stage.js";
@@ -28,6 +29,10 @@ const { values } = parseArgs({
     "at-once": { type: "string", default: "32" },
     recorded: { type: "string", default: "100000" },
     profile: { type: "string" },
+    parts: { type: "string", default: "transfers,requests,interactive,streams" },
+    processes: { type: "string", default: "one,two" },
+    size: { type: "string", default: "1024" },
+    streams: { type: "string", default: "1000" },
   },
 });
 
@@ -63,6 +68,12 @@ async function main(): Promise<void> {
       ...{ rounds, claims: Number(values.claims), agents: Number(values.agents) },
       ...{ seconds: Number(values.seconds), atOnce: Number(values["at-once"]) },
       ...{ recorded: Number(values.recorded), out, profile: values.profile },
+    });
+  if (has("plane"))
+    await measurePlane(stage, {
+      ...{ rounds, archive, prefix: values.prefix, out, json, profile: values.profile },
+      ...{ parts: values.parts.split(","), processes: values.processes.split(",") },
+      ...{ sizeMib: Number(values.size), streams: Number(values.streams) },
     });
 }
 
