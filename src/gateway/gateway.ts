@@ -79,19 +79,14 @@ async function find(
   request: IncomingMessage,
   client: ServerResponse | Duplex,
 ): Promise<Found> {
-  const leaving = new AbortController();
-  const leave = () => leaving.abort();
-  client.once("close", leave);
   try {
-    return await reach(deps, address, request, leaving.signal);
+    return await reach(deps, address, request, client);
   } catch (thrown) {
     const { code, message } = toDomainError(thrown, "the sandbox cannot be reached");
-    if (!leaving.signal.aborted && code !== "unavailable")
+    if (!client.destroyed && code !== "unavailable")
       deps.log.warn({ err: thrown, sandbox: address.sandbox }, "a request did not reach its sandbox");
     const status = httpStatusOf[code];
     return { status, body: { sandboxId: address.sandbox, message, code: status } };
-  } finally {
-    client.off("close", leave);
   }
 }
 
@@ -99,16 +94,32 @@ async function reach(
   { traffic, carrierOf }: GatewayDeps,
   address: Address,
   request: IncomingMessage,
-  signal: AbortSignal,
+  client: ServerResponse | Duplex,
 ): Promise<Found> {
   const known = await traffic.find(address.sandbox);
   if (known === undefined) return notFound(address);
   const refused = refuse(known, address, request);
   if (refused !== undefined) return refused;
   // Who may not ask does not wake it.
-  const sandbox = await traffic.reach(known.id, signal);
+  const sandbox = known.state.status === "running" ? known : await wake(traffic, known, client);
   if (sandbox === undefined) return notFound(address);
   return { carrier: carrierOf(sandbox.node), target: targetOf(sandbox, address) };
+}
+
+/** For as long as whoever wants it is there. */
+async function wake(
+  traffic: Traffic,
+  known: OwnedSandbox,
+  client: ServerResponse | Duplex,
+): Promise<OwnedSandbox | undefined> {
+  const leaving = new AbortController();
+  const leave = () => leaving.abort();
+  client.once("close", leave);
+  try {
+    return await traffic.reach(known, leaving.signal);
+  } finally {
+    client.off("close", leave);
+  }
 }
 
 function refuse(sandbox: OwnedSandbox, address: Address, request: IncomingMessage): Answer | undefined {

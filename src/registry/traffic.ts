@@ -10,10 +10,10 @@ export interface Traffic {
   /** Whoever's. Undefined: there is none, or it is being deleted. */
   find(id: string): Promise<OwnedSandbox | undefined>;
   /**
-   * As it runs. One that is pausing or resuming is waited for; a paused one that resumes on traffic is resumed, once
+   * What `find` gave, as it runs. One that is pausing or resuming is waited for; a paused one that resumes on traffic is resumed, once
    * for all that wait. Undefined: it does not run, and nothing will make it.
    */
-  reach(id: string, signal: AbortSignal): Promise<OwnedSandbox | undefined>;
+  reach(sandbox: OwnedSandbox, signal: AbortSignal): Promise<OwnedSandbox | undefined>;
 }
 
 /** A sandbox that wakes runs for as long as it was given when it was made, and at least so long. */
@@ -60,13 +60,14 @@ export function openTraffic(deps: Deps, teams: Pick<RegistryStore["teams"], "get
 
   return {
     find,
-    async reach(id, signal) {
+    async reach(known, signal) {
+      let sandbox: OwnedSandbox | undefined = known;
       for (let moves = 0; moves < movesMax; moves++) {
-        const sandbox = await find(id);
         const reached = sandbox === undefined ? undefined : await step(sandbox, signal);
         if (reached !== "moving") return reached;
+        sandbox = await find(known.id);
       }
-      throw new DomainError("unavailable", `sandbox ${id} does not come to rest`);
+      throw new DomainError("unavailable", `sandbox ${known.id} does not come to rest`);
     },
   };
 }

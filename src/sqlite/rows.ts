@@ -36,3 +36,28 @@ export function parseRow<T>(table: string, schema: z.ZodType<T>, row: unknown): 
 export function orNull<T>(value: T | undefined): T | null {
   return value ?? null;
 }
+
+/**
+ * The same parser for rows with an `id`: one whose columns are what they were when it was last parsed is not parsed
+ * again. Reading a row costs a fraction of parsing it.
+ */
+export function remembering<T>(parse: (row: unknown) => T, rowsMax = 1024): (row: unknown) => T {
+  const known = new Map<unknown, { readonly row: Row; readonly parsed: T }>();
+  return (given) => {
+    const row = given as Row;
+    const before = known.get(row["id"]);
+    if (before !== undefined && isSame(before.row, row)) return before.parsed;
+    const parsed = parse(row);
+    known.delete(row["id"]);
+    known.set(row["id"], { row, parsed });
+    if (known.size > rowsMax) known.delete(known.keys().next().value);
+    return parsed;
+  };
+}
+
+type Row = Readonly<Record<string, unknown>>;
+
+function isSame(one: Row, other: Row): boolean {
+  for (const name in other) if (one[name] !== other[name]) return false;
+  return true;
+}

@@ -13,7 +13,7 @@ import {
 } from "../sandbox/schema.js";
 import type { SandboxStatus } from "../sandbox/state.js";
 import { guarded } from "../sqlite/errors.js";
-import { jsonColumn, orNull, parseRow } from "../sqlite/rows.js";
+import { jsonColumn, orNull, parseRow, remembering } from "../sqlite/rows.js";
 import { findByRef } from "./lookup.js";
 
 export interface SandboxFilter {
@@ -86,7 +86,8 @@ export function openSandboxes(db: Database): Sandboxes {
     created_at = @createdAt, is_slot = @isSlot, state = @state WHERE id = @id`);
   const remove = db.prepare("DELETE FROM sandboxes WHERE id = ?");
 
-  const one = (row: unknown) => (row === undefined ? undefined : parse(row));
+  const parseAgain = remembering(parse);
+  const one = (row: unknown) => (row === undefined ? undefined : parseAgain(row));
   const peek = (id: string) => one(byId.get(id));
   const get = (id: SandboxId) => {
     const found = peek(id);

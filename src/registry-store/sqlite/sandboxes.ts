@@ -5,7 +5,7 @@ import type { OwnedSandbox } from "../../fleet/sandbox.js";
 import { quote } from "../../lib/ids.js";
 import { guarded } from "../../sqlite/errors.js";
 import type { GroupCommit } from "../../sqlite/group-commit.js";
-import { orNull, parseRow } from "../../sqlite/rows.js";
+import { orNull, parseRow, remembering } from "../../sqlite/rows.js";
 import type { OwnedSandboxes, SandboxQuery } from "../registry-store.js";
 import { checkLimit, inserting, present, timeColumn, timeMax, timeMin } from "./columns.js";
 import type { InsertRequest } from "./requests.js";
@@ -23,8 +23,6 @@ import {
 /** Rows that are read before others have their turn. */
 const rowsAtOnce = 1000;
 
-const one = (row: unknown) => (row === undefined ? undefined : parseSandbox(row));
-
 export function openSandboxes(
   db: Database,
   { soon }: GroupCommit,
@@ -41,6 +39,8 @@ export function openSandboxes(
       `SELECT max(rowid) FROM (SELECT rowid FROM sandboxes WHERE rowid > ? ORDER BY rowid LIMIT ${rowsAtOnce})`,
     )
     .pluck();
+  const parse = remembering(parseSandbox);
+  const one = (row: unknown) => (row === undefined ? undefined : parse(row));
   const insert = db.prepare(insertSql);
   const update = db.prepare(updateSql);
   const remove = db.prepare("DELETE FROM sandboxes WHERE id = ?");
