@@ -28,7 +28,7 @@ export async function openRemotePort(options: RemotePortOptions): Promise<Remote
   const { address, tls, calls, requests, isWelcome } = options;
   const injector = calls.createConnectionInjector(ServerCredentials.createInsecure());
   const asking = new Set<TLSSocket>();
-  const server = createServer({ ...tls, ALPNProtocols: ["h2", "http/1.1"] }, (socket) => {
+  const server = createServer({ ...tls, noDelay: true, ALPNProtocols: ["h2", "http/1.1"] }, (socket) => {
     socket.on("error", () => {});
     if (socket.alpnProtocol === "h2") injector.injectConnection(withOneCertificate(socket));
     else if (socket.alpnProtocol === "http/1.1" && isWelcome(certificateOf(socket))) {

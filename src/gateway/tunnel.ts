@@ -19,7 +19,7 @@ export function tunnelCarrier(node: NodePort): Carrier {
     },
     upgrade(exchange, target) {
       const { host, port, tls } = node;
-      const connection = connect({ ...tls, host, port });
+      const connection = connect({ ...tls, host, port }).setNoDelay(true);
       // TLS and streams of Node listen to it eleven times already.
       connection.setMaxListeners(20);
       connection.once("error", () => {

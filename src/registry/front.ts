@@ -71,7 +71,13 @@ const streamsMax = 1000;
 function openTls(tls: NonNullable<Parameters<typeof openFront>[0]>, times: Times, listener: RequestListener) {
   const settings = { initialWindowSize: streamWindow, maxConcurrentStreams: streamsMax };
   // Of a connection, in MiB: it takes no streams beyond it, and each may have a window in memory.
-  const secure = createSecureServer({ allowHTTP1: true, settings, maxSessionMemory: 256, ...tls });
+  const secure = createSecureServer({
+    allowHTTP1: true,
+    settings,
+    maxSessionMemory: 256,
+    noDelay: true,
+    ...tls,
+  });
   const server = Object.assign(secure as unknown as Server, times);
   server.on("request", listener);
   secure.on("session", (session) => session.setLocalWindowSize(connectionWindow));
