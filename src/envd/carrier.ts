@@ -6,7 +6,7 @@ import type { Ports } from "../node/ports.js";
 import { type PortTarget, parseTarget, targetHeader } from "../sandbox/port-target.js";
 import type { EnvdDeps } from "./deps.js";
 import { envdPort, openEnvd } from "./envd.js";
-import { requestPort, upgradePort } from "./port.js";
+import { openPortCarrier } from "./port.js";
 
 export type CarrierTarget = PortTarget;
 
@@ -24,15 +24,15 @@ export interface NodeCarrier {
 
 export function openCarrier(deps: CarrierDeps): NodeCarrier {
   const envd = openEnvd(deps);
-  const { ports } = deps.node;
+  const ports = openPortCarrier(deps.node.ports);
 
   function request(exchange: HttpExchange, target: CarrierTarget): void {
     if (target.port === envdPort) void envd.handle(exchange.request, exchange.response, target);
-    else void requestPort(ports, exchange, target);
+    else void ports.request(exchange, target);
   }
 
   function upgrade(exchange: UpgradeExchange, target: CarrierTarget): void {
-    if (target.port !== envdPort) void upgradePort(ports, exchange, target);
+    if (target.port !== envdPort) void ports.upgrade(exchange, target);
     else
       exchange.socket.end("HTTP/1.1 426 Upgrade Required\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
   }

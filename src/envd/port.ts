@@ -1,45 +1,122 @@
-/** Requests for servers that listen in a sandbox, each on a connection of its own through the guest. */
+/** Requests for servers that listen in a sandbox, through the guest. */
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { guestErrorOf } from "../guest-client/errors.js";
-import { carryRequest, carryUpgrade, type HttpExchange, type UpgradeExchange } from "../lib/carry-http.js";
-import { isDomainError } from "../lib/errors.js";
+import {
+  carryRequest,
+  carryUpgrade,
+  type HttpExchange,
+  hasBody,
+  StaleConnection,
+  type UpgradeExchange,
+} from "../lib/carry-http.js";
+import { DomainError, isDomainError } from "../lib/errors.js";
 import { delay } from "../lib/signal.js";
 import type { Ports } from "../node/ports.js";
 import type { CarrierTarget } from "./carrier.js";
 import { answerFailure, answerJson, closedPortBody } from "./http.js";
+import { type Dial, type KeptConnections, keepConnections } from "./kept-connections.js";
 
 /** A server that is about to listen is waited for, as E2B does. */
 const pausesMs = [100, 200, 300, 400];
 
-async function dial(ports: Ports, target: CarrierTarget, signal: AbortSignal): Promise<Duplex | "closed"> {
-  for (const pauseMs of [...pausesMs, undefined]) {
-    try {
-      return await ports.dial(target.sandbox, target.port, signal);
-    } catch (thrown) {
-      if (guestErrorOf(thrown)?.code !== "refused") throw thrown;
-      if (pauseMs !== undefined) await delay(pauseMs, signal);
-    }
-  }
-  return "closed";
+/** A server that serves one connection at a time may wait for one that is kept: none is, after so long without an answer. */
+const patienceMs = 100;
+
+export interface PortCarrier {
+  request(exchange: HttpExchange, target: CarrierTarget): Promise<void>;
+  upgrade(exchange: UpgradeExchange, target: CarrierTarget): Promise<void>;
 }
 
-export async function requestPort(
+export function openPortCarrier(ports: Ports): PortCarrier {
+  const dial: Dial = (sandbox, port, signal) => dialPatiently(ports, { sandbox, port }, signal);
+  const kept = keepConnections(dial);
+  return {
+    request: (exchange, target) => requestPort({ dial, kept }, exchange, target),
+    upgrade: (exchange, target) => upgradePort(dial, exchange, target),
+  };
+}
+
+async function dialPatiently(
   ports: Ports,
-  exchange: HttpExchange,
-  target: CarrierTarget,
-): Promise<void> {
+  { sandbox, port }: Pick<CarrierTarget, "sandbox" | "port">,
+  signal: AbortSignal,
+): Promise<Duplex> {
+  for (const pauseMs of pausesMs) {
+    try {
+      return await ports.dial(sandbox, port, signal);
+    } catch (thrown) {
+      if (!isRefused(thrown)) throw thrown;
+      await delay(pauseMs, signal);
+    }
+  }
+  return ports.dial(sandbox, port, signal);
+}
+
+const isRefused = (thrown: unknown): boolean => guestErrorOf(thrown)?.code === "refused";
+
+interface Ways {
+  readonly dial: Dial;
+  readonly kept: KeptConnections;
+}
+
+async function requestPort(ways: Ways, exchange: HttpExchange, target: CarrierTarget): Promise<void> {
   const { response } = exchange;
-  const leaving = new AbortController();
-  response.once("close", () => leaving.abort());
   try {
-    const inside = await dial(ports, target, leaving.signal);
-    if (inside === "closed") answerJson(response, 502, closedPortBody(target));
-    else await carryRequest(exchange, { connection: inside }, target);
+    await carry(ways, exchange, target);
   } catch (thrown) {
-    if (isDomainError(thrown)) answerFailure(response, thrown);
+    if (isRefused(thrown)) answerJson(response, 502, closedPortBody(target));
+    else if (isDomainError(thrown)) answerFailure(response, thrown);
     else answerFailure(response, thrown, noAnswerBody(target));
   }
 }
+
+/** What may be sent again takes a connection that is kept, which its server may be closing at this moment. */
+async function carry(ways: Ways, exchange: HttpExchange, target: CarrierTarget): Promise<void> {
+  const { request, response } = exchange;
+  const { sandbox, port } = target;
+  const hurry = setTimeout(() => ways.kept.drop(sandbox, port), patienceMs);
+  const calm = () => clearTimeout(hurry);
+  response.once("close", calm);
+  try {
+    if (mayRepeat(request)) {
+      try {
+        await carryRequest(
+          exchange,
+          { agent: ways.kept.agent, host: sandbox, port },
+          { ...target, onAnswer: calm },
+        );
+        return;
+      } catch (thrown) {
+        if (!(thrown instanceof StaleConnection) || response.destroyed) throw thrown;
+      }
+    }
+    const connection = await dialFor(ways.dial, response, target);
+    await carryRequest(exchange, { connection }, { ...target, onAnswer: calm });
+  } finally {
+    calm();
+  }
+}
+
+/** For this exchange alone: whoever leaves is not dialled for any more. */
+async function dialFor(
+  dial: Dial,
+  client: Duplex | ServerResponse,
+  { sandbox, port }: CarrierTarget,
+): Promise<Duplex> {
+  const leaving = new AbortController();
+  const leave = () => leaving.abort(new DomainError("cancelled", "the client went away"));
+  client.once("close", leave);
+  try {
+    return await dial(sandbox, port, leaving.signal);
+  } finally {
+    client.off("close", leave);
+  }
+}
+
+/** Without effects by what HTTP says (RFC 9110, 9.2.1), and whole: a body is gone once it is sent. */
+const mayRepeat = (request: IncomingMessage): boolean =>
+  ["GET", "HEAD", "OPTIONS"].includes(request.method ?? "") && !hasBody(request);
 
 const noAnswerBody = ({ sandbox, port }: CarrierTarget) => ({
   sandboxId: sandbox,
@@ -48,20 +125,13 @@ const noAnswerBody = ({ sandbox, port }: CarrierTarget) => ({
   code: 502,
 });
 
-export async function upgradePort(
-  ports: Ports,
-  exchange: UpgradeExchange,
-  target: CarrierTarget,
-): Promise<void> {
+async function upgradePort(dial: Dial, exchange: UpgradeExchange, target: CarrierTarget): Promise<void> {
   const { socket } = exchange;
-  const leaving = new AbortController();
-  socket.once("close", () => leaving.abort());
   try {
-    const inside = await dial(ports, target, leaving.signal);
-    if (inside === "closed") refuseUpgrade(socket, JSON.stringify(closedPortBody(target)));
-    else await carryUpgrade(exchange, inside, target);
-  } catch {
-    socket.destroy();
+    await carryUpgrade(exchange, await dialFor(dial, socket, target), target);
+  } catch (thrown) {
+    if (isRefused(thrown)) refuseUpgrade(socket, JSON.stringify(closedPortBody(target)));
+    else socket.destroy();
   }
 }
 

@@ -1,6 +1,7 @@
 /** One HTTP request to somebody else: as it came, and its answer back as it comes. */
 import {
   type ClientRequest,
+  type Agent as HttpAgent,
   request as httpRequest,
   type IncomingMessage,
   type ServerResponse,
@@ -24,21 +25,28 @@ export interface UpgradeExchange {
   readonly head: Buffer;
 }
 
-/** A connection for this request alone, or one that is kept for others by TLS. */
+/** A connection for this request alone, or one that is kept for others. */
 export type Way =
   | { readonly connection: Duplex }
-  | { readonly agent: HttpsAgent; readonly host: string; readonly port: number };
+  | { readonly agent: HttpAgent | HttpsAgent; readonly host: string; readonly port: number };
+
+/** What a connection failed with that was kept, and that the other end may have given up already. */
+export class StaleConnection extends Error {
+  override readonly name = "StaleConnection";
+}
 
 export interface CarryOptions {
   /** In lower case; added to what the client has sent, and in place of the same from it. */
   readonly add?: Readonly<Record<string, string>>;
   /** In place of the client's, which goes into `X-Forwarded-Host`. */
   readonly host?: string;
+  /** The answer begins. */
+  readonly onAnswer?: () => void;
 }
 
 /**
- * Bodies stream both ways. Rejects while nothing has been answered yet; later the client's connection is cut where the
- * other one is, which tells a whole answer from a part of one.
+ * Bodies stream both ways. Rejects while nothing has been answered yet, with `StaleConnection` where a kept connection
+ * broke; later the client's connection is cut where the other one is, which tells a whole answer from a part of one.
  */
 export async function carryRequest(
   { request, response }: HttpExchange,
@@ -53,16 +61,35 @@ export async function carryRequest(
   response.once("close", leave);
   if (response.destroyed) leave();
   const answer = await answerTo(asking, request);
+  options.onAnswer?.();
   const status = answer.statusCode ?? 502;
   if (isHttp2(request)) response.writeHead(status, headersOfHttp2(answer.rawHeaders));
   else response.writeHead(status, answer.statusMessage ?? "", ofMessage(answer.rawHeaders));
   response.flushHeaders();
-  answer.once("end", () => response.addTrailers(pairs(answer.rawTrailers)));
-  try {
-    await pipeline(answer, response);
-  } catch {
-    cutResponse(response);
-  }
+  answer.once("end", () => {
+    if (answer.rawTrailers.length > 0) response.addTrailers(pairs(answer.rawTrailers));
+  });
+  await passOn(answer, response);
+}
+
+/** As `pipeline`, which takes longer to set up than a small answer does to pass. */
+function passOn(answer: IncomingMessage, response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    // One that is cut off says so by an error.
+    answer.once("error", () => cutResponse(response));
+    response.once("error", () => {});
+    // Whoever left has had the other side's connection destroyed.
+    response.once("close", resolve);
+    if (response.destroyed) resolve();
+    answer.pipe(response);
+  });
+}
+
+/** Whether the message has a body; one that has none can be sent again. */
+export function hasBody(request: IncomingMessage): boolean {
+  if (isHttp2(request)) return !endsWithHeaders(request);
+  const { "content-length": length, "transfer-encoding": coding } = request.headers;
+  return coding !== undefined || (length !== undefined && length !== "0");
 }
 
 const isHttp2 = ({ httpVersionMajor }: IncomingMessage): boolean => httpVersionMajor === 2;
@@ -83,7 +110,7 @@ function begin(request: IncomingMessage, way: Way, options: CarryOptions): Clien
   const to =
     "connection" in way
       ? { createConnection: () => way.connection }
-      : { agent: way.agent, protocol: "https:", host: way.host, port: way.port };
+      : { agent: way.agent, protocol: protocolOf(way.agent), host: way.host, port: way.port };
   return httpRequest({
     ...to,
     ...(request.method === undefined ? {} : { method: request.method }),
@@ -93,12 +120,19 @@ function begin(request: IncomingMessage, way: Way, options: CarryOptions): Clien
   });
 }
 
+/** Node's types do not say it; an agent of TLS refuses requests that ask for another. */
+const protocolOf = (agent: HttpAgent | HttpsAgent): string =>
+  (agent as { readonly protocol?: string }).protocol ?? "http:";
+
 function answerTo(asking: ClientRequest, request: IncomingMessage): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     asking.once("response", resolve);
-    asking.on("error", reject);
+    asking.on("error", (cause) =>
+      reject(asking.reusedSocket ? new StaleConnection("a kept connection broke", { cause }) : cause),
+    );
+    if (!hasBody(request)) asking.end();
     // A server that has answered need not read the rest.
-    pipeline(request, asking).catch(reject);
+    else pipeline(request, asking).catch(reject);
   });
 }
 

@@ -1,0 +1,137 @@
+/** Connections to servers in a sandbox stay open between requests, and nobody notices more of it than the speed. */
+import { Sandbox } from "e2b";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { becomes } from "../../support/box.js";
+import { mainKey, openRegistryBox } from "../../support/registry-box.js";
+
+const box = openRegistryBox("envd-kept");
+const options = () => ({ apiKey: mainKey, apiUrl: box.url, sandboxUrl: box.url });
+
+let sandbox: Sandbox;
+beforeAll(async () => {
+  sandbox = await Sandbox.create("base", options());
+});
+afterAll(async () => {
+  for (const id of await box.onNode()) await Sandbox.kill(id, options());
+});
+
+async function ask(port: number, method = "GET", id = sandbox.sandboxId) {
+  const answer = await fetch(box.url, {
+    method,
+    headers: { "e2b-sandbox-id": id, "e2b-sandbox-port": String(port) },
+    ...(method === "POST" ? { body: "x" } : {}),
+  });
+  return { status: answer.status, text: await answer.text() };
+}
+
+/** A server of threads; `serve(peer, number)` has the peer and how many came before it. */
+async function serve(port: number, body: string): Promise<void> {
+  const program = `
+import socket, threading, time
+def head(peer):
+    got = b""
+    while b"\\r\\n\\r\\n" not in got:
+        came = peer.recv(65536)
+        if not came: return None
+        got += came
+    return got
+def answer(peer, text):
+    peer.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: %d\\r\\n\\r\\n%s" % (len(text), text.encode()))
+${body}
+server = socket.create_server(("127.0.0.1", ${port}), backlog=64)
+number = 0
+while True:
+    peer, _ = server.accept()
+    serve(peer, number)
+    number += 1`;
+  await sandbox.files.write(`/tmp/serve-${port}.py`, program);
+  await sandbox.commands.run(`python3 /tmp/serve-${port}.py`, { background: true, timeoutMs: 0 });
+  await becomes("served", async () => (await ask(port)).status === 200);
+}
+
+const threaded = (work: string) => `
+def each(peer, number):
+${work}
+def serve(peer, number):
+    threading.Thread(target=each, args=(peer, number), daemon=True).start()`;
+
+const counting = threaded(`
+    while head(peer): answer(peer, str(number))`);
+
+it("takes the same connection again, for what has no effects and no body", async () => {
+  await serve(8101, counting);
+  const first = (await ask(8101)).text;
+  expect(await ask(8101)).toEqual({ status: 200, text: first });
+  const own = (await ask(8101, "POST")).text;
+  expect(own).not.toBe(first);
+  expect((await ask(8101, "POST")).text).not.toBe(own);
+  expect(await ask(8101)).toEqual({ status: 200, text: first });
+});
+
+it("asks again where the server closes a connection in the moment in which it is used", async () => {
+  await serve(
+    8102,
+    threaded(`
+    head(peer)
+    answer(peer, str(number))
+    head(peer)
+    peer.close()`),
+  );
+  const texts = new Set<string>();
+  for (let count = 0; count < 10; count++) {
+    const { status, text } = await ask(8102);
+    expect(status).toBe(200);
+    texts.add(text);
+  }
+  expect(texts.size).toBe(10);
+});
+
+it("does not keep a server waiting that serves one connection at a time", async () => {
+  await serve(
+    8103,
+    `
+def serve(peer, number):
+    while head(peer): answer(peer, str(number))
+    peer.close()`,
+  );
+  const startedAt = performance.now();
+  const answers = await Promise.all([ask(8103), ask(8103), ask(8103, "POST"), ask(8103)]);
+  expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+  expect(performance.now() - startedAt).toBeLessThan(3_000);
+});
+
+it("goes on after a pause, and ends with the sandbox", async () => {
+  await serve(8104, counting);
+  await ask(8104);
+  await sandbox.pause();
+  await Sandbox.connect(sandbox.sandboxId, options());
+  for (let count = 0; count < 5; count++) expect((await ask(8104)).status).toBe(200);
+  const other = await Sandbox.create("base", options());
+  expect(await ask(8104, "GET", other.sandboxId)).toMatchObject({ status: 502 });
+  await other.kill();
+  expect(await ask(8104, "GET", other.sandboxId)).toMatchObject({ status: 502 });
+});
+
+it("is a clone's own, and comes through the dump of its source while many ask", async () => {
+  await serve(8105, counting);
+  const stop = new AbortController();
+  const asking = async () => {
+    const statuses: number[] = [];
+    while (!stop.signal.aborted) statuses.push((await ask(8105)).status);
+    return statuses;
+  };
+  const all = [asking(), asking(), asking()];
+  for (let count = 0; count < 3; count++) {
+    const forked = await box.ask("POST", `/sandboxes/${sandbox.sandboxId}/fork`, { body: { count: 1 } });
+    expect(forked.status).toBe(201);
+    const clone: string = forked.body[0].sandbox.sandboxID;
+    expect((await ask(8105, "GET", clone)).status).toBe(200);
+    await Sandbox.kill(clone, options());
+    expect((await ask(8105, "GET", clone)).status).toBe(502);
+  }
+  stop.abort();
+  const statuses = (await Promise.all(all)).flat();
+  expect(statuses.length).toBeGreaterThan(20);
+  // Only what waits for the server's first answer on a connection is cut by a dump, as everything was before.
+  expect(statuses.filter((status) => status !== 200).length).toBeLessThanOrEqual(3 * 3);
+});
