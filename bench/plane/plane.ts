@@ -1,6 +1,7 @@
 /** What the data plane costs: files, small requests, commands and idle streams, through the gateway, beside nginx. */
 import { writeFile } from "node:fs/promises";
 import { cpus, loadavg } from "node:os";
+import { formatDuration } from "../../src/cli/format.js";
 import { openScope } from "../../src/lib/scope.js";
 import { writeResults } from "../output.js";
 import type { Stage } from "../stage.js";
@@ -34,11 +35,13 @@ export async function measurePlane(stage: Stage, options: PlaneOptions): Promise
   const { prefix, archive, out, json, profile } = options;
   const startedAt = new Date().toISOString();
   const rounds = Math.min(options.rounds, roundsMax);
-  const { root, say } = stage;
+  const { root } = stage;
+  const begunAt = performance.now();
+  const say = (text: string) => stage.say(`${formatDuration(performance.now() - begunAt)}  ${text}`);
   const has = (part: (typeof parts)[number]) => options.parts.includes(part);
   const chosen = ways.filter((name) => options.processes.includes(shortOf(name)));
   await using peer = await startPeer(root);
-  await using running = await deployAll(stage, chosen, { prefix, archive, profile });
+  await using running = await deployAll({ ...stage, say }, chosen, { prefix, archive, profile });
   const { deployments } = running;
   const transfers = has("transfers")
     ? await measureTransfers(deployments, peer, { rounds, sizeMib: options.sizeMib, root, say })
@@ -72,7 +75,7 @@ async function deployAll(
   await using owned = openScope();
   const deployments: Deployment[] = [];
   for (const name of names) {
-    stage.say(`plane: ${name}`);
+    stage.say(`plane: ${name} is started`);
     deployments.push(owned.use(await deploy(stage, { name, ...options })));
   }
   const moved = owned.move();

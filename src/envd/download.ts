@@ -1,8 +1,9 @@
 /** GET /files: the contents of a file, whole or a range, as they are read. */
+import type { ServerResponse } from "node:http";
 import { posix } from "node:path";
-import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGzip } from "node:zlib";
+import { createBell } from "../lib/bell.js";
 import type { FileInfo, FileRef } from "../node/files.js";
 import { acceptable, parseRange, type Range } from "./content.js";
 import type { EnvdDeps, Exchange } from "./deps.js";
@@ -73,10 +74,25 @@ async function send(
   if (isPacked) response.setHeader("Content-Encoding", "gzip");
   else if (length !== undefined) response.setHeader("Content-Length", length);
   response.writeHead(range === undefined ? 200 : 206);
-  const content = Readable.from(exactly(first, pieces, length), { objectMode: false });
+  const content = exactly(first, pieces, length);
   await (isPacked
     ? pipeline(content, createGzip(), response, { signal })
-    : pipeline(content, response, { signal }));
+    : sendAll(content, response, signal));
+}
+
+/** As a pipeline, with no stream between the pieces and the answer. */
+async function sendAll(
+  content: AsyncIterable<Uint8Array>,
+  response: ServerResponse,
+  signal: AbortSignal,
+): Promise<void> {
+  const moved = createBell();
+  response.on("drain", moved.ring);
+  for await (const piece of content) {
+    signal.throwIfAborted();
+    if (!response.write(piece)) await moved.rung(signal);
+  }
+  response.end();
 }
 
 /** A file that is shorter by now breaks the answer off: its length has been told. */

@@ -6,6 +6,7 @@ import { disconnected, misbehaved } from "./errors.js";
 import {
   createFrameParser,
   encodeFrame,
+  encodeHeader,
   type Frame,
   type GuestFrameType,
   guestFrame,
@@ -169,7 +170,8 @@ async function sendFrames(
   do {
     if (isRefused()) return;
     link.assertOpen();
-    link.write(encodeFrame(type, data.subarray(at, at + payloadBytesMax)));
+    const payload = data.subarray(at, at + payloadBytesMax);
+    link.write(encodeHeader(type, payload.length), payload);
     at += payloadBytesMax;
     const deadline = deadlineAfter(options.withinMs);
     while (link.needsDrain() && !isOver()) await link.news(deadline);

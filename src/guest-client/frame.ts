@@ -36,11 +36,15 @@ function isGuestType(type: number): type is GuestFrameType {
 
 /** Header and payload in one buffer. The payload's length is the caller's to bound. */
 export function encodeFrame(type: HostFrameType, payload: Uint8Array = new Uint8Array(0)): Buffer {
-  const frame = Buffer.allocUnsafe(headerBytes + payload.length);
-  frame.writeUInt32LE(payload.length, 0);
-  frame.writeUInt32LE(type, 4);
-  frame.set(payload, headerBytes);
-  return frame;
+  return Buffer.concat([encodeHeader(type, payload.length), payload]);
+}
+
+/** For a payload that follows as it is, uncopied. */
+export function encodeHeader(type: HostFrameType, length: number): Buffer {
+  const header = Buffer.allocUnsafe(headerBytes);
+  header.writeUInt32LE(length, 0);
+  header.writeUInt32LE(type, 4);
+  return header;
 }
 
 export interface FrameParser {
@@ -53,24 +57,33 @@ export interface FrameParser {
   takeRest(): Buffer;
 }
 
-/** Parses what the guest sends. Holds what was pushed and nothing more; frames are copies. */
+/** Payloads below it are copied: else they would keep all that came with them in memory. */
+const copiedBytesMax = 4096;
+
+/** Parses what the guest sends. Holds what was pushed and nothing more; what was pushed is never written to. */
 export function createFrameParser(): FrameParser {
-  let held = Buffer.alloc(0);
+  let held: Buffer = Buffer.alloc(0);
   let start = 0;
   let end = 0;
 
+  /** Bytes of payloads that were given out stay where they are. */
   function makeRoom(bytes: number): void {
     if (end + bytes <= held.length) return;
-    const wanted = end - start + bytes;
-    const target = wanted <= held.length ? held : Buffer.allocUnsafe(Math.max(wanted, held.length * 2, 4096));
+    const target = Buffer.allocUnsafe(Math.max(end - start + bytes, 2 * (end - start), copiedBytesMax));
     held.copy(target, 0, start, end);
+    held = target;
     end -= start;
     start = 0;
-    held = target;
   }
 
   return {
     push(chunk) {
+      if (start === end) {
+        held = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
+        start = 0;
+        end = chunk.length;
+        return;
+      }
       makeRoom(chunk.length);
       held.set(chunk, end);
       end += chunk.length;
@@ -79,7 +92,8 @@ export function createFrameParser(): FrameParser {
       if (end - start < headerBytes) return undefined;
       const { type, length } = readHeader(held, start);
       if (end - start < headerBytes + length) return undefined;
-      const payload = Buffer.from(held.subarray(start + headerBytes, start + headerBytes + length));
+      const bytes = held.subarray(start + headerBytes, start + headerBytes + length);
+      const payload = length <= copiedBytesMax ? Buffer.from(bytes) : bytes;
       start += headerBytes + length;
       return { type, payload };
     },

@@ -26,8 +26,8 @@ export interface Link {
   assertOpen(): void;
   /** Resolves when something has happened: bytes, the end, a failure, room to write. */
   news(deadline: Deadline | undefined): Promise<void>;
-  /** Writes, and says whether there is room for more. */
-  write(bytes: Uint8Array): boolean;
+  /** Writes all together; `needsDrain` says whether there is room for more. */
+  write(...pieces: readonly Uint8Array[]): void;
   needsDrain(): boolean;
   /** Takes all listeners off; the socket is the caller's again, neither flowing nor paused. */
   release(): Socket;
@@ -67,7 +67,11 @@ export function createLink(socket: Socket, what: string, signal: AbortSignal): L
       if (ended) throw disconnected(what);
     },
     news: (deadline) => waitFor(waiting, deadline, what),
-    write: (bytes) => socket.write(bytes),
+    write(...pieces) {
+      socket.cork();
+      for (const piece of pieces) if (piece.length > 0) socket.write(piece);
+      socket.uncork();
+    },
     needsDrain: () => socket.writableNeedDrain,
     release() {
       failure ??= disconnected(what);

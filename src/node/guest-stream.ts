@@ -42,6 +42,9 @@ export interface GuestStream {
 const drainedItemsMax = 16_384;
 const drainedBytesMax = 8 * 1024 * 1024;
 
+/** Contents that wait for a consumer who is busy: the guest goes on sending meanwhile. */
+const aheadBytesMax = 128 * 1024;
+
 /** Nothing is set up before the first `next`. */
 export function openStream<T>(gate: StreamGate, open: OpenStream<T>, signal: AbortSignal): AsyncIterable<T> {
   return {
@@ -148,7 +151,8 @@ function createMailbox<T>(): Mailbox<T> {
       items.push(item);
       bytes += bytesOf(item);
       moved.ring();
-      while (items.length > 0 && !isHurried) await moved.rung(signal);
+      const isFull = () => items.length > 0 && (bytes === 0 || bytes > aheadBytesMax);
+      while (isFull() && !isHurried) await moved.rung(signal);
       if (items.length > drainedItemsMax || bytes > drainedBytesMax) {
         throw new DomainError("internal", "the sandbox's guest goes on sending after it closed");
       }
