@@ -1,4 +1,4 @@
-/** Every service of the agent with its handlers, ready for a grpc-js server. */
+/** Every service of the agent with its handlers: for a grpc-js server, and as functions for the same process. */
 import { CheckpointService } from "../gen/ramet/v1/checkpoint_pb.js";
 import { FileService } from "../gen/ramet/v1/file_pb.js";
 import { ImageService } from "../gen/ramet/v1/image_pb.js";
@@ -6,6 +6,7 @@ import { NodeService } from "../gen/ramet/v1/node_pb.js";
 import { ProcessService } from "../gen/ramet/v1/process_pb.js";
 import { SandboxService } from "../gen/ramet/v1/sandbox_pb.js";
 import { TemplateService } from "../gen/ramet/v1/template_pb.js";
+import { createLocalClient, type LocalClientOptions } from "../lib/grpc-local.js";
 import { implementService, type ServiceParts } from "../lib/grpc-server.js";
 import { type ApiLog, toStatus } from "../lib/grpc-status.js";
 import { checkpoints } from "./checkpoints.js";
@@ -22,23 +23,50 @@ import { processes } from "./processes.js";
 import { followSandbox, querySandbox } from "./query-sandbox.js";
 import { templates } from "./templates.js";
 
+/** By the names that clients have for them. */
+function handlers(deps: ApiDeps) {
+  return {
+    sandboxes: {
+      ...createSandbox(deps),
+      ...forkSandbox(deps),
+      ...commitSandbox(deps),
+      ...moveSandbox(deps),
+      ...querySandbox(deps),
+      ...followSandbox(deps),
+    },
+    processes: { ...exec(deps), ...processes(deps) },
+    files: { ...fileNames(deps), ...fileData(deps), ...watchFiles(deps) },
+    checkpoints: checkpoints(deps),
+    templates: templates(deps),
+    images: images(deps),
+    node: nodeInfo(deps),
+  };
+}
+
 export function services(deps: ApiDeps, log: ApiLog): readonly ServiceParts[] {
   const status = (thrown: unknown, method: string) => toStatus(thrown, method, log);
-  const sandboxes = {
-    ...createSandbox(deps),
-    ...forkSandbox(deps),
-    ...commitSandbox(deps),
-    ...moveSandbox(deps),
-    ...querySandbox(deps),
-    ...followSandbox(deps),
-  };
+  const all = handlers(deps);
   return [
-    implementService(SandboxService, sandboxes, status),
-    implementService(ProcessService, { ...exec(deps), ...processes(deps) }, status),
-    implementService(FileService, { ...fileNames(deps), ...fileData(deps), ...watchFiles(deps) }, status),
-    implementService(CheckpointService, checkpoints(deps), status),
-    implementService(TemplateService, templates(deps), status),
-    implementService(ImageService, images(deps), status),
-    implementService(NodeService, nodeInfo(deps), status),
+    implementService(SandboxService, all.sandboxes, status),
+    implementService(ProcessService, all.processes, status),
+    implementService(FileService, all.files, status),
+    implementService(CheckpointService, all.checkpoints, status),
+    implementService(TemplateService, all.templates, status),
+    implementService(ImageService, all.images, status),
+    implementService(NodeService, all.node, status),
   ];
+}
+
+/** For a registry in the same process. */
+export function localServices(deps: ApiDeps, options: LocalClientOptions) {
+  const all = handlers(deps);
+  return {
+    sandboxes: createLocalClient(SandboxService, all.sandboxes, options),
+    processes: createLocalClient(ProcessService, all.processes, options),
+    files: createLocalClient(FileService, all.files, options),
+    checkpoints: createLocalClient(CheckpointService, all.checkpoints, options),
+    templates: createLocalClient(TemplateService, all.templates, options),
+    images: createLocalClient(ImageService, all.images, options),
+    node: createLocalClient(NodeService, all.node, options),
+  };
 }

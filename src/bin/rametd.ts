@@ -81,8 +81,8 @@ async function up(argv: readonly string[], signal: AbortSignal): Promise<void> {
   const log = createLogger({ level: config.logLevel });
   await using scope = openScope();
   const { node, dataPlane } = scope.use(await runAgent({ config, version, log }, signal));
-  const { socket, dataDir } = config;
-  const local = { node, dataPlane, name: nameOfHost(hostname()), socket, dataDir, version };
+  const { dataDir } = config;
+  const local = { node, dataPlane, name: nameOfHost(hostname()), dataDir, version };
   scope.use(await runRegistry({ config: registryConfig, log, local }, signal));
   await untilStopped(signal);
   log.info("registry and agent stop; sandboxes run on");

@@ -5,6 +5,7 @@ import { servePage } from "../admin/page.js";
 import { adminPlugin } from "../admin/plugin.js";
 import { poolRoutes } from "../admin/pools.js";
 import { teamRoutes } from "../admin/teams.js";
+import { openLocalApi } from "../api/local-api.js";
 import type { RegistryConfig } from "../config/registry-schema.js";
 import { e2bEdge, type OpenDataPlane } from "../e2b/edge.js";
 import { type Carrier, openGateway } from "../gateway/gateway.js";
@@ -24,7 +25,6 @@ export interface RunRegistryOptions {
     readonly node: Node;
     readonly dataPlane: Carrier;
     readonly name: string;
-    readonly socket: string;
     readonly dataDir: string;
     readonly version: string;
   };
@@ -40,7 +40,11 @@ export async function runRegistry(
       ...(local === undefined
         ? {}
         : {
-            local: { ...local, openReports: (linked: AbortSignal) => openReports({ ...local, log }, linked) },
+            local: {
+              ...local,
+              openApi: (options) => openLocalApi(local.node, log, options),
+              openReports: (linked) => openReports({ ...local, log }, linked),
+            },
           }),
     },
     signal,

@@ -1,87 +1,12 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { create, createFileRegistry, type DescMethod } from "@bufbuild/protobuf";
-import type { GenService } from "@bufbuild/protobuf/codegenv2";
-import {
-  FileDescriptorProtoSchema,
-  file_google_protobuf_wrappers,
-  type StringValueSchema,
-} from "@bufbuild/protobuf/wkt";
 import { type Client as Channel, type Server, ServerCredentials, status } from "@grpc/grpc-js";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { Echo, echoHandlers, type Seen } from "../../test/support/echo-service.js";
 import { DomainError } from "./errors.js";
 import { type Client, createClient, openChannel } from "./grpc.js";
-import { createServer, type HandlerContext, type Handlers, implementService } from "./grpc-server.js";
-
-type Text = typeof StringValueSchema;
-type Method<K extends DescMethod["methodKind"]> = { methodKind: K; input: Text; output: Text };
-type Echo = GenService<{
-  one: Method<"unary">;
-  many: Method<"server_streaming">;
-  join: Method<"client_streaming">;
-  both: Method<"bidi_streaming">;
-}>;
-
-function echoService(): Echo {
-  const text = { inputType: ".google.protobuf.StringValue", outputType: ".google.protobuf.StringValue" };
-  const file = create(FileDescriptorProtoSchema, {
-    name: "echo.proto",
-    package: "test",
-    syntax: "proto3",
-    dependency: ["google/protobuf/wrappers.proto"],
-    service: [
-      {
-        name: "Echo",
-        method: [
-          { ...text, name: "One" },
-          { ...text, name: "Many", serverStreaming: true },
-          { ...text, name: "Join", clientStreaming: true },
-          { ...text, name: "Both", clientStreaming: true, serverStreaming: true },
-        ],
-      },
-    ],
-  });
-  return createFileRegistry(file, () => file_google_protobuf_wrappers.proto).getService("test.Echo") as Echo;
-}
-
-const Echo = echoService();
-
-interface Seen {
-  readonly signals: AbortSignal[];
-  readonly metadata: string[];
-}
-
-function echoHandlers(seen: Seen): Handlers<Echo> {
-  const note = ({ signal, metadata }: HandlerContext) => {
-    seen.signals.push(signal);
-    seen.metadata.push(...metadata.get("x-test").map(String));
-  };
-  return {
-    async one({ value }, context) {
-      note(context);
-      if (value === "hang") await new Promise((resolve) => context.signal.addEventListener("abort", resolve));
-      if (value === "fail") throw new DomainError("not_found", "there is no such echo");
-      return { value };
-    },
-    async *many({ value }, context) {
-      note(context);
-      for (let n = 0; value === "forever" || n < 1000; n++) yield { value: `${n} ${"x".repeat(1000)}` };
-    },
-    async join(requests) {
-      const values: string[] = [];
-      for await (const { value } of requests) values.push(value);
-      return { value: values.join("") };
-    },
-    async *both(requests, context) {
-      note(context);
-      for await (const { value } of requests) {
-        if (value === "fail") throw new DomainError("invalid_argument", "not this");
-        yield { value: value.toUpperCase() };
-      }
-    },
-  };
-}
+import { createServer, implementService } from "./grpc-server.js";
 
 let directory: string;
 let server: Server;

@@ -1,17 +1,17 @@
-/** The agent of the registry's own process as a node: reached by its socket, reporting without a wire. */
+/** The agent of the registry's own process as a node: called and reporting without a wire. */
 import type { NodeId, NodeNews, NodeRecord } from "../fleet/node.js";
 import type { Clock } from "../lib/clock.js";
 import { randomId } from "../lib/ids.js";
 import type { Logger } from "../lib/log.js";
 import { delay } from "../lib/signal.js";
 import type { RegistryStore } from "../registry-store/registry-store.js";
+import type { OpenLocalApi } from "./member.js";
 import type { OpenNodes } from "./open-nodes.js";
 
 export interface LocalNode {
   readonly name: string;
   readonly version: string;
-  /** Of the agent's API. */
-  readonly socket: string;
+  readonly openApi: OpenLocalApi;
   /** News until the signal aborts: at once with everything, and again when the whole inventory is asked for. */
   readonly openReports: (signal: AbortSignal) => {
     readonly news: AsyncIterable<NodeNews>;

@@ -55,28 +55,43 @@ const keepAliveMs = 5000;
 /** Three beats of 2 s. */
 export const unreachableAfterMs = 6000;
 
-/** `socket`: of an agent on this machine. */
+/** The API of the agent of this process. */
+export type OpenLocalApi = (options: {
+  readonly timeoutMs: number;
+  /** The error with which a call fails at once. */
+  readonly refuse: () => DomainError | undefined;
+}) => Disposable & { readonly api: AgentApi };
+
 export type Reach =
   | { readonly kind: "remote"; readonly tls: TlsIdentity }
-  | { readonly kind: "local"; readonly socket: string };
+  | { readonly kind: "local"; readonly open: OpenLocalApi };
+
+export function openLine(member: Member, reach: Reach): Line {
+  return reach.kind === "local" ? openLocalLine(member, reach.open) : openRemoteLine(member, reach.tls);
+}
+
+function openLocalLine(member: Member, open: OpenLocalApi): Line {
+  const opened = open({ timeoutMs, refuse: () => unreachable(member) });
+  return {
+    ...{ address: member.record.address, api: opened.api, port: () => undefined },
+    [Symbol.dispose]: () => opened[Symbol.dispose](),
+  };
+}
 
 /** One channel for all calls; it connects at the first one. */
-export function openLine(member: Member, reach: Reach): Line {
+function openRemoteLine(member: Member, tls: TlsIdentity): Line {
   const { id, name, address } = member.record;
-  const channel =
-    reach.kind === "local"
-      ? openChannel(`unix:${reach.socket}`)
-      : openChannel(address, channelCredentials(reach.tls, nodeUri(id)), {
-          keepAliveMs,
-          serverName: tlsServerName,
-        });
+  const channel = openChannel(address, channelCredentials(tls, nodeUri(id)), {
+    keepAliveMs,
+    serverName: tlsServerName,
+  });
   const facts = { callee: `node ${name}`, timeoutMs };
   const api = agentApi(channel, {
     timeoutMs,
     toError: (error) => errorFromStatus(error, facts),
     refuse: () => unreachable(member),
   });
-  const port = reach.kind === "local" ? undefined : openNodePort(address, reach.tls, nodeUri(id));
+  const port = openNodePort(address, tls, nodeUri(id));
   return {
     ...{ address, api },
     port() {
@@ -86,7 +101,7 @@ export function openLine(member: Member, reach: Reach): Line {
     },
     [Symbol.dispose]() {
       channel.close();
-      port?.[Symbol.dispose]();
+      port[Symbol.dispose]();
     },
   };
 }

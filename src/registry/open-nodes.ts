@@ -8,6 +8,7 @@ import type { Logger } from "../lib/log.js";
 import type { RegistryStore } from "../registry-store/registry-store.js";
 import {
   type Member,
+  type OpenLocalApi,
   openLine,
   type Reach,
   type ReportSession,
@@ -24,8 +25,8 @@ export interface NodesOptions {
   readonly lostAfterMs: number;
   readonly now: Clock;
   readonly log: Logger;
-  /** Socket of the agent of this machine, if it is a node: the one without an address. */
-  readonly localSocket?: string;
+  /** Of the agent of this process, if there is one: the node without an address. */
+  readonly localApi?: OpenLocalApi;
 }
 
 export interface Hello {
@@ -214,11 +215,11 @@ function openBegin(roster: Roster, { now, log }: NodesOptions): OpenNodes["begin
 
 function reading(
   { members, member }: Roster,
-  { localSocket, tls }: NodesOptions,
+  { localApi, tls }: NodesOptions,
 ): Pick<Nodes, "list" | "get" | "find" | "api" | "port"> {
   const reachOf = ({ record }: Member): Reach =>
-    record.certificate === "" && localSocket !== undefined
-      ? { kind: "local", socket: localSocket }
+    record.certificate === "" && localApi !== undefined
+      ? { kind: "local", open: localApi }
       : { kind: "remote", tls };
   const lineOf = (it: Member) => {
     it.line ??= openLine(it, reachOf(it));

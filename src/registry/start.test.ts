@@ -48,7 +48,9 @@ const news: NodeNews = {
 const local = {
   name: "here",
   version: "9",
-  socket: "/nowhere",
+  openApi: () => {
+    throw new Error("nobody calls it");
+  },
   openReports: (signal: AbortSignal) => ({
     news: (async function* () {
       yield news;
@@ -59,7 +61,7 @@ const local = {
 };
 
 const localAgent = {
-  ...{ name: "here", version: "9", socket: "/nowhere", dataDir: tmpdir(), dataPlane: noDataPlane },
+  ...{ name: "here", version: "9", dataDir: tmpdir(), dataPlane: noDataPlane },
   node: stubNode({
     sandboxes: { list: async () => [] },
     templates: { list: async () => [] },

@@ -104,7 +104,7 @@ async function openParts({ config, log, local }: RegistryOptions, scope: Scope):
   const nodes = scope.use(
     await openNodes({
       ...{ store, tls: authority.registry, lostAfterMs: nodesConfig.lostAfterMs, now, log },
-      ...(local === undefined ? {} : { localSocket: local.socket }),
+      ...(local === undefined ? {} : { localApi: local.openApi }),
     }),
   );
   const fleet = createFleet();

@@ -1,6 +1,6 @@
 /**
- * A registry with E2B's API in this process, over one node that is in this process too: its agent's API on a unix
- * socket, its reports as they come. Nothing is a stand-in.
+ * A registry with E2B's API in this process, over one node that is in this process too: its agent's API as
+ * `rametd up` has it, its reports as they come. Nothing is a stand-in.
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
@@ -8,7 +8,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type FastifyInstance, fastify } from "fastify";
 import { afterAll, beforeAll } from "vitest";
-import { serveApi, serveRemote } from "../../src/api/serve.js";
+import { openLocalApi } from "../../src/api/local-api.js";
+import { serveRemote } from "../../src/api/serve.js";
 import { openAuthority } from "../../src/authority/authority.js";
 import { type TlsIdentity, tlsOptions } from "../../src/authority/credentials.js";
 import { registryUri } from "../../src/authority/identity.js";
@@ -31,6 +32,7 @@ import type { Node } from "../../src/node/node.js";
 import type { RegistrySettings } from "../../src/registry/deps.js";
 import { openFront } from "../../src/registry/front.js";
 import { openKeys } from "../../src/registry/keys.js";
+import type { OpenLocalApi } from "../../src/registry/member.js";
 import { openNodePort } from "../../src/registry/node-port.js";
 import { type OpenNodes, openNodes } from "../../src/registry/open-nodes.js";
 import { type OpenRegistry, openRegistry } from "../../src/registry/open-registry.js";
@@ -211,17 +213,13 @@ async function startRegistry({ throughApi, tls: served, ...options }: StartOptio
   const { test, directory, nodeId, log, settings, authenticate } = options;
   await using scope = openScope();
   const now = systemClock;
-  const socket = join(test.dataDir, "run/agent.sock");
   const stopping = new AbortController();
   const carrier = openCarrier({ node: test.node, log });
-  const agent = { node: test.node, socketPath: socket };
-  scope.use(await serveApi({ ...agent, log, graceMs: 100 }, stopping.signal));
   const store = scope.use(await openSqliteStore(join(directory, "registry.db")));
   await insertNode(store, nodeId);
   const { registry: tls } = await openAuthority(join(directory, "authority"), now);
-  const nodes = scope.use(
-    await openNodes({ store, tls, lostAfterMs: 300_000, now, log, localSocket: socket }),
-  );
+  const localApi: OpenLocalApi = (options) => openLocalApi(test.node, log, options);
+  const nodes = scope.use(await openNodes({ store, tls, lostAfterMs: 300_000, now, log, localApi }));
   const fleet = createFleet();
   nodes.listen({
     onChange({ record, health, report }) {
