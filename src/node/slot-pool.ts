@@ -31,10 +31,15 @@ export interface SlotPool {
   estimate(checkpoint: string): Promise<number>;
 }
 
+interface ReadySlot extends PlannedSlot {
+  /** As it was recorded when it was made. */
+  readonly sandbox: Sandbox;
+}
+
 const reviewMs = 5_000;
 
 export function openSlotPool(deps: Deps): SlotPool {
-  const ready = new Map<string, PlannedSlot>();
+  const ready = new Map<string, ReadySlot>();
   const sizes = new Map<string, number>();
   let reviewAt = 0;
 
@@ -53,13 +58,13 @@ export function openSlotPool(deps: Deps): SlotPool {
     const plan = planTemplate(deps, { template, env: {} });
     const { checkpoint } = plan;
     await deps.queue.run(id, async () => {
-      await makeSandbox(deps, { ...plan, id, labels: {}, isSlot: true }, signal);
+      const sandbox = await makeSandbox(deps, { ...plan, id, labels: {}, isSlot: true }, signal);
       try {
         const bytes = await memoryOf(deps, id);
         if (bytes === undefined) throw new DomainError("internal", `slot ${id} ended as soon as it began`);
         await deps.freezer.freeze(id);
         sizes.set(checkpoint, bytes);
-        ready.set(id, { id, template, checkpoint, bytes });
+        ready.set(id, { id, template, checkpoint, bytes, sandbox });
       } catch (thrown) {
         await remove(id);
         throw thrown;
@@ -77,8 +82,9 @@ export function openSlotPool(deps: Deps): SlotPool {
       for (const slot of ready.values()) {
         if (slot.checkpoint !== checkpoint) continue;
         ready.delete(slot.id);
-        const sandbox = deps.store.sandboxes.peek(slot.id);
-        if (sandbox?.state.status === "running" && isFit(sandbox.state.pid)) return sandbox;
+        // Whether its record says so still is asked when the claim is written.
+        const { state } = slot.sandbox;
+        if (state.status === "running" && isFit(state.pid)) return slot.sandbox;
         void end(slot.id);
       }
       return undefined;

@@ -43,9 +43,20 @@ export function openTemplates(db: Database): Templates {
     state = @state WHERE name = @name`);
   const remove = db.prepare("DELETE FROM templates WHERE name = ?");
 
+  // Each claim of a warm slot asks: a row that reads as it did is not parsed again.
+  const parsed = new Map<string, { readonly text: string; readonly template: Template }>();
   const peek = (name: string) => {
-    const row = byName.get(name);
-    return row === undefined ? undefined : parse(row);
+    const row = byName.get(name) as Readonly<Record<string, unknown>> | undefined;
+    if (row === undefined) {
+      parsed.delete(name);
+      return undefined;
+    }
+    const text = Object.values(row).join("\n");
+    const known = parsed.get(name);
+    if (known?.text === text) return known.template;
+    const template = parse(row);
+    parsed.set(name, { text, template });
+    return template;
   };
   const get = (name: string) => {
     const found = peek(name);
@@ -68,6 +79,7 @@ export function openTemplates(db: Database): Templates {
     update: (name, apply) => change(name, apply),
     delete(name) {
       guarded(`template ${name}`, () => remove.run(name));
+      parsed.delete(name);
     },
   };
 }
