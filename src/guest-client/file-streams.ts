@@ -1,4 +1,5 @@
 /** File operations that carry many frames: contents, directory trees, and changes as they happen. */
+import { bytesPassed } from "../lib/passing-bytes.js";
 import { type Call, type GuestAddress, openCall } from "./call.js";
 import { disconnected, misbehaved } from "./errors.js";
 import {
@@ -64,6 +65,7 @@ async function* readPieces(
       }
       if (frame.type !== guestFrame.data) throw misbehaved("a frame other than data in a file");
       bytes += frame.payload.length;
+      bytesPassed(frame.payload.length);
       if (bytes > lengthMax) throw misbehaved(`more than the ${lengthMax} bytes asked for`);
       yield frame.payload;
     }
@@ -88,6 +90,7 @@ export async function writeFile(
   try {
     await call.expect(guestFrame.ok, nothing, address.workMs);
     for await (const piece of file.data) {
+      bytesPassed(piece.length);
       if (piece.length > 0 && !call.hasNews()) await call.send(hostFrame.data, piece, sending);
       // Before the end of the data the guest can only refuse; the answer below says why.
       if (call.hasNews()) break;

@@ -11,6 +11,7 @@ import type { Agent as HttpsAgent } from "node:https";
 import type { Duplex } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { cutResponse } from "./cut-response.js";
+import { bytesPassed } from "./passing-bytes.js";
 
 export interface HttpExchange {
   readonly request: IncomingMessage;
@@ -81,9 +82,11 @@ function passOn(answer: IncomingMessage, response: ServerResponse): Promise<void
     // Whoever left has had the other side's connection destroyed.
     response.once("close", resolve);
     if (response.destroyed) resolve();
-    answer.pipe(response);
+    answer.on("data", countBytes).pipe(response);
   });
 }
+
+const countBytes = (piece: Buffer) => bytesPassed(piece.length);
 
 /** Whether the message has a body; one that has none can be sent again. */
 export function hasBody(request: IncomingMessage): boolean {
@@ -132,7 +135,7 @@ function answerTo(asking: ClientRequest, request: IncomingMessage): Promise<Inco
     );
     if (!hasBody(request)) asking.end();
     // A server that has answered need not read the rest.
-    else pipeline(request, asking).catch(reject);
+    else pipeline(request.on("data", countBytes), asking).catch(reject);
   });
 }
 
