@@ -108,8 +108,11 @@ export async function completeResume(
   return running;
 }
 
-/** One that was rolled back to is there for others too. */
-function ownMemory({ store }: Pick<Deps, "store">, checkpoint: string | undefined): string | undefined {
+/** The memory of its own pause. A checkpoint that was rolled back to is there for others too. */
+export function ownMemory(
+  { store }: Pick<Deps, "store">,
+  checkpoint: string | undefined,
+): string | undefined {
   if (checkpoint === undefined) return undefined;
   return store.checkpoints.get(checkpoint).kind === "pause" ? checkpoint : undefined;
 }

@@ -11,7 +11,7 @@ import { prepareSandboxLayer, sandboxLayer } from "./layer.js";
 import { endPaused } from "./pause.js";
 import { reapUnused } from "./reap.js";
 import { journaled, stateError } from "./record.js";
-import { resume } from "./resume.js";
+import { ownMemory, resume } from "./resume.js";
 
 export async function rollBackSandbox(
   deps: Deps,
@@ -52,11 +52,12 @@ async function goBack(deps: Deps, id: SandboxId, target: Checkpoint, signal: Abo
     undo.defer(() => deps.containerd.snapshots.remove(snapshotKey));
     await prepareSandboxLayer(deps, { id, key: snapshotKey, parent: target.snapshotKey }, signal);
     deps.failpoint("rollback.prepared");
-    record(deps, sandbox, { snapshotKey, target });
+    const memory = sandbox.state.status === "paused" ? ownMemory(deps, sandbox.state.checkpoint) : undefined;
+    record(deps, sandbox, { snapshotKey, target, memory });
     undo.move();
     deps.failpoint("rollback.recorded");
     await endPaused(deps, id, `sandbox ${id} was rolled back to checkpoint ${target.name ?? target.id}`);
-    await forget(deps, sandbox);
+    await forget(deps, sandbox, memory);
   });
 }
 
@@ -77,17 +78,19 @@ function requireOfLineage(deps: Deps, sandbox: Sandbox, target: Checkpoint): voi
   );
 }
 
-function record(
-  deps: Deps,
-  { id, state }: Sandbox,
-  { snapshotKey, target }: { readonly snapshotKey: string; readonly target: Checkpoint },
-): void {
+interface Back {
+  readonly snapshotKey: string;
+  readonly target: Checkpoint;
+  /** Of the pause that it is in. */
+  readonly memory: string | undefined;
+}
+
+function record(deps: Deps, { id }: Sandbox, { snapshotKey, target, memory }: Back): void {
   const since = deps.now();
   deps.store.transact((store) => {
     // Its removal may have come first; from here the record keeps it.
     store.checkpoints.get(target.id);
-    if (state.status === "paused" && state.checkpoint !== undefined)
-      store.checkpoints.delete(state.checkpoint);
+    if (memory !== undefined) store.checkpoints.delete(memory);
     store.sandboxes.update(id, (current) => {
       const paused = { status: "paused", since, checkpoint: target.id } as const;
       return {
@@ -108,9 +111,12 @@ function originAt({ origin }: Sandbox, checkpoint: string): Origin {
 }
 
 /** What the sandbox was: its layer, the memory of its pause, and a fork's checkpoint that nothing stands on any more. */
-async function forget(deps: Deps, { snapshotKey, state, origin }: Sandbox): Promise<void> {
+async function forget(
+  deps: Deps,
+  { snapshotKey, origin }: Sandbox,
+  memory: string | undefined,
+): Promise<void> {
   await deps.containerd.snapshots.remove(snapshotKey);
-  if (state.status === "paused" && state.checkpoint !== undefined)
-    await discardCheckpointFiles(deps, state.checkpoint);
+  if (memory !== undefined) await discardCheckpointFiles(deps, memory);
   if ("checkpoint" in origin) await reapUnused(deps, origin.checkpoint);
 }

@@ -139,4 +139,17 @@ describe("rolling back", () => {
     await box.node.sandboxes.resume(id, soon());
     expect(await marksOf(id)).toBe("there there");
   });
+
+  it("keeps the checkpoint that it is paused at when it goes back once more", async () => {
+    const id = await startMarked("there");
+    const { id: checkpoint } = await take(id);
+    await box.test.restart(undefined, "resume.recorded=error");
+    // The second time it is paused at the checkpoint already, which is not the memory of a pause of its own.
+    for (let tries = 0; tries < 2; tries++) await expect(goBack(id, checkpoint)).rejects.toThrow();
+    await box.test.restart();
+    expect((await box.node.sandboxes.get(id)).state).toMatchObject({ status: "paused", checkpoint });
+    expect(await box.node.checkpoints.verify(checkpoint, soon())).toEqual([]);
+    await goBack(id, checkpoint);
+    expect(await marksOf(id)).toBe("there there");
+  });
 });
