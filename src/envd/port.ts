@@ -20,7 +20,10 @@ import { type Dial, type KeptConnections, keepConnections } from "./kept-connect
 /** A server that is about to listen is waited for, as E2B does. */
 const pausesMs = [100, 200, 300, 400];
 
-/** A server that serves one connection at a time may wait for one that is kept: none is, after so long without an answer. */
+/**
+ * A server that serves one connection at a time may wait for one that is kept. None is, each time that so long has
+ * passed without an answer: of several that wait, one after another is served, and its connection kept.
+ */
 const patienceMs = 100;
 
 export interface PortCarrier {
@@ -75,8 +78,8 @@ async function requestPort(ways: Ways, exchange: HttpExchange, target: CarrierTa
 async function carry(ways: Ways, exchange: HttpExchange, target: CarrierTarget): Promise<void> {
   const { request, response } = exchange;
   const { sandbox, port } = target;
-  const hurry = setTimeout(() => ways.kept.drop(sandbox, port), patienceMs);
-  const calm = () => clearTimeout(hurry);
+  const hurry = setInterval(() => ways.kept.drop(sandbox, port), patienceMs);
+  const calm = () => clearInterval(hurry);
   response.once("close", calm);
   try {
     if (mayRepeat(request)) {
