@@ -1,6 +1,7 @@
 /** Errors in E2B's shape: its clients decide by the status and by `code`, which is the same number. */
 import type { FastifyError } from "fastify";
-import { DomainError, type ErrorCode, toDomainError } from "../lib/errors.js";
+import { DomainError, toDomainError } from "../lib/errors.js";
+import { httpStatusOf } from "../lib/http-status.js";
 
 export interface ErrorBody {
   readonly code: number;
@@ -13,25 +14,11 @@ export interface ErrorReply {
   readonly retryAfter?: number;
 }
 
-const statusOfCode = {
-  invalid_argument: 400,
-  unauthenticated: 401,
-  permission_denied: 403,
-  not_found: 404,
-  already_exists: 409,
-  failed_precondition: 409,
-  resource_exhausted: 429,
-  cancelled: 499,
-  internal: 500,
-  unavailable: 503,
-  deadline_exceeded: 504,
-} as const satisfies Record<ErrorCode, number>;
-
 export function errorReply(thrown: unknown): ErrorReply {
   const refusal = refusedByServer(thrown);
   if (refusal !== undefined) return { body: refusal };
   const { code, message, hint } = toDomainError(thrown);
-  const status = statusOfCode[code];
+  const status = httpStatusOf[code];
   return {
     body: { code: status, message: code === "internal" ? "internal error" : withHint(message, hint) },
     ...(status === 429 || status === 503 ? { retryAfter: 1 } : {}),
