@@ -20,6 +20,14 @@ test.each([
   expect(error).toMatchObject({ code: expected, message: details === "" ? "a.B/C" : details });
 });
 
+test("says why nobody answers, in the system's words alone", () => {
+  const details =
+    "No connection established. Last error: Error: connect ENOENT /run/c.sock. Resolution note: ";
+  expect(containerdError(report(status.UNAVAILABLE, details), "a.B/C").message).toBe(
+    "connect ENOENT /run/c.sock",
+  );
+});
+
 test("says what could not be done and keeps code and hint", () => {
   const error = cannot(
     "prepare snapshot s1",
