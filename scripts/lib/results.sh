@@ -22,8 +22,7 @@ count_command() {
   if [ "$code" -eq 0 ]; then count 1 0 0; else count 0 1 0; remarks+=("failed: $1"); fi
 }
 
-# count_lines NAME COMMAND...: a command whose output says "N passed, N failed"; one test if it says nothing. What it
-# names as summary does is named again.
+# count_lines NAME COMMAND...: a command whose output says "N passed, N failed"; one test if it says nothing.
 count_lines() {
   local output code=0 sums name=$1
   output=$(mktemp)
@@ -32,7 +31,6 @@ count_lines() {
   "$@" 2>&1 | tee "$output" >&2 || code=$?
   sums=$(sed -nE 's/^(.*[^0-9])?([0-9]+) passed, ([0-9]+) failed(, ([0-9]+) skipped)?.*/\2 \3 \5/p' "$output" |
     awk '{ p += $1; f += $2; s += $3 } END { if (NR) print p, f + 0, s + 0 }')
-  mapfile -t -O "${#remarks[@]}" remarks < <(grep -aE '^(failed|second try): ' "$output")
   rm -f "$output"
   # shellcheck disable=SC2086 # three numbers
   set -- ${sums:-$((code == 0)) 0 0}
