@@ -114,6 +114,10 @@ static void server_ended(struct sandbox *s, unsigned status) {
         sandbox_drop(s);
         return;
     }
+    // Somebody has killed it: the call that it looked at is not to blame, and is looked at again.
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) {
+        s->progress->attempts = 0;
+    }
     s->respawn_at = now_ms() + delay(s);
     say("serving %s ended with status %#x", s->path, status);
 }

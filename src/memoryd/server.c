@@ -24,7 +24,7 @@ static bool reply(int listener, uint64_t id, int result) {
 }
 
 static void finish(struct progress *p) {
-    // One that has killed its server before is answered unseen: EINVAL, which leaves everything as it was.
+    // One that its server has crashed on before is answered unseen: EINVAL, which leaves everything as it was.
     replace_reset();
     int result = p->attempts++ < MOST_ATTEMPTS ? answer(&p->notif, p->listener) : EINVAL;
     bool seized = replace_any() && replace_seize(&p->notif);
@@ -42,6 +42,7 @@ static void finish(struct progress *p) {
 static void receive(struct progress *p, int listener) {
     memset(p->room, 0, sizeof p->room);
     p->listener = listener;
+    p->attempts = 0;
     // ENOENT: a signal has ended the wait between poll and here.
     if (kernel_ioctl(listener, NOTIF_RECV, p->room) == 0) {
         finish(p);
