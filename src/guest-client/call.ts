@@ -48,6 +48,8 @@ export interface Call {
   next(withinMs?: number): Promise<Frame | undefined>;
   /** The contents of the next frame, which has to be of this type. */
   expect<T>(type: GuestFrameType, read: (reader: FieldReader) => T, withinMs?: number): Promise<T>;
+  /** Ends framing: bytes after the last frame, as they have arrived, and otherwise as `next`. */
+  nextBytes(withinMs?: number): Promise<Buffer | undefined>;
   /** True once the guest has said something or has closed. */
   hasNews(): boolean;
   /** Sends data in frames of a legal size and waits until the socket has room. */
@@ -103,23 +105,13 @@ function createCall(link: Link, what: string): Call {
     }
   }
 
-  /** The guest may be cut off in the middle of a frame, by a dump say: the rest of it is dropped. */
-  function isAtEnd(): boolean {
-    const failure = link.failure();
-    if (failure !== undefined) throw failure;
-    return link.hasEnded();
+  async function next(withinMs?: number): Promise<Frame | undefined> {
+    const frame = await whenThere(link, arrived, withinMs);
+    if (frame?.type === guestFrame.error) throw readError(frame.payload, what);
+    return frame;
   }
 
-  async function next(withinMs?: number): Promise<Frame | undefined> {
-    const deadline = deadlineAfter(withinMs);
-    for (;;) {
-      const frame = arrived();
-      if (frame?.type === guestFrame.error) throw readError(frame.payload, what);
-      if (frame !== undefined) return frame;
-      if (isAtEnd()) return undefined;
-      await link.news(deadline);
-    }
-  }
+  const arrivedBytes = () => (parser.bufferedBytes() > 0 ? parser.takeRest() : link.read());
 
   function close(): void {
     const socket = link.release();
@@ -145,6 +137,7 @@ function createCall(link: Link, what: string): Call {
         if (frame.type !== type) throw misbehaved(`a frame 0x${frame.type.toString(16)} out of place`);
         return decode(frame.payload, read);
       }),
+    nextBytes: (withinMs) => closingOnFailure(() => whenThere(link, arrivedBytes, withinMs)),
     hasNews: () => parser.bufferedBytes() > 0 || link.hasNews(),
     send: (type, data = new Uint8Array(0), options = {}) =>
       closingOnFailure(() => sendFrames(link, type, data, options)),
@@ -156,6 +149,24 @@ function createCall(link: Link, what: string): Call {
     },
     close,
   };
+}
+
+/** What has arrived, as `look` finds it; undefined at the end. */
+async function whenThere<T>(
+  link: Link,
+  look: () => T | undefined,
+  withinMs: number | undefined,
+): Promise<T | undefined> {
+  const deadline = deadlineAfter(withinMs);
+  for (;;) {
+    const found = look();
+    if (found !== undefined) return found;
+    const failure = link.failure();
+    if (failure !== undefined) throw failure;
+    // The guest may be cut off in the middle of a frame, by a dump say: the rest of it is dropped.
+    if (link.hasEnded()) return undefined;
+    await link.news(deadline);
+  }
 }
 
 async function sendFrames(

@@ -92,6 +92,17 @@ export const readListEnd = (reader: FieldReader): ListEnd => ({
   truncated: reader.u8() === 1,
 });
 
+export interface RawReply {
+  /** How many bytes follow. */
+  readonly bytes: number;
+  readonly entry: FileEntry;
+}
+
+export const readRawReply = (reader: FieldReader): RawReply => ({
+  bytes: reader.u64(),
+  entry: readEntry(reader),
+});
+
 export interface WriteEnd {
   readonly bytes: number;
   readonly entry: FileEntry;

@@ -19,6 +19,7 @@ const operation = {
   xattrList: 45,
   xattrRemove: 46,
   watch: 47,
+  readRaw: 48,
 } as const;
 
 /** A path as a user of the sandbox sees it; a relative one starts at the user's home. */
@@ -26,6 +27,13 @@ export interface FilePath {
   readonly path: string;
   /** `name`, `uid`, `name:group` or `uid:gid`; default: uid 0. */
   readonly user?: string;
+}
+
+export interface ByteRange {
+  /** Default 0. */
+  readonly offset?: number;
+  /** Default: to the end. */
+  readonly length?: number;
 }
 
 export interface WriteOptions {
@@ -59,8 +67,12 @@ export const statRequest = (file: FilePath, follow: boolean): Buffer =>
 export const listDirRequest = (file: FilePath, depth: number, entriesMax: number): Buffer =>
   at(operation.listDir, file).u32(depth).u32(entriesMax).finish();
 
-export const readRequest = (file: FilePath, offset: number, length: number | undefined): Buffer =>
-  at(operation.read, file)
+export const readRequest = (
+  how: "read" | "readRaw",
+  file: FilePath,
+  { offset = 0, length }: ByteRange,
+): Buffer =>
+  at(operation[how], file)
     .u64(offset)
     .u64(length ?? toTheEnd)
     .finish();

@@ -1,18 +1,21 @@
 /** File operations that carry many frames: contents, directory trees, and changes as they happen. */
+import { DomainError } from "../lib/errors.js";
 import { bytesPassed } from "../lib/passing-bytes.js";
 import { type Call, type GuestAddress, openCall } from "./call.js";
-import { disconnected, misbehaved } from "./errors.js";
+import { disconnected, guestErrorOf, misbehaved } from "./errors.js";
 import {
   type FileEntry,
   type ListEnd,
   readEntry,
   readListEnd,
+  readRawReply,
   readWatchEvent,
   readWriteEnd,
   type WatchEvent,
   type WriteEnd,
 } from "./file-replies.js";
 import {
+  type ByteRange,
   type FilePath,
   listDirRequest,
   readRequest,
@@ -36,15 +39,61 @@ export interface FileReading {
 export async function readFile(
   address: GuestAddress,
   file: FilePath,
-  range: { readonly offset?: number; readonly length?: number },
+  range: ByteRange,
   signal: AbortSignal,
 ): Promise<FileReading> {
+  const raw = await openRaw(address, file, range, signal);
+  if (raw !== undefined) return raw;
   const what = `cannot read ${shown(file)}`;
-  const request = readRequest(file, range.offset ?? 0, range.length);
-  const call = await openCall(address, { request, what }, signal);
+  const call = await openCall(address, { request: readRequest("read", file, range), what }, signal);
   const entry = await call.expect(guestFrame.ok, readEntry, address.workMs);
   const data = readPieces(call, range.length ?? Number.POSITIVE_INFINITY, address.workMs, what);
   return { entry, data, close: call.close };
+}
+
+/** Nothing if the guest is an older one, and for a file that says it is empty: one of /proc is not. */
+async function openRaw(
+  address: GuestAddress,
+  file: FilePath,
+  range: ByteRange,
+  signal: AbortSignal,
+): Promise<FileReading | undefined> {
+  const what = `cannot read ${shown(file)}`;
+  const call = await openCall(address, { request: readRequest("readRaw", file, range), what }, signal);
+  try {
+    const { bytes, entry } = await call.expect(guestFrame.ok, readRawReply, address.workMs);
+    if (bytes > (range.length ?? Number.POSITIVE_INFINITY))
+      throw misbehaved(`a promise of ${bytes} bytes where ${range.length} were asked for`);
+    if (entry.sizeBytes > 0)
+      return { entry, data: readBytes(call, bytes, address.workMs, what), close: call.close };
+    call.close();
+  } catch (thrown) {
+    if (guestErrorOf(thrown)?.code !== "unsupported") throw thrown;
+  }
+  return undefined;
+}
+
+async function* readBytes(call: Call, bytes: number, withinMs: number, what: string): AsyncGenerator<Buffer> {
+  let left = bytes;
+  try {
+    while (left > 0) {
+      const piece = await call.nextBytes(withinMs);
+      if (piece === undefined) throw endedEarly(what, bytes - left, bytes);
+      left -= piece.length;
+      if (left < 0) throw misbehaved(`more than the ${bytes} bytes that it promised`);
+      bytesPassed(piece.length);
+      yield piece;
+    }
+  } finally {
+    call.close();
+  }
+}
+
+/** Either is possible; a dump in the middle ends a reading as well. */
+function endedEarly(what: string, bytes: number, promised: number): DomainError {
+  return new DomainError("unavailable", `${what}: it ended after ${bytes} of ${promised} bytes`, {
+    hint: "the file got shorter, or the sandbox's guest went away; read it again",
+  });
 }
 
 async function* readPieces(

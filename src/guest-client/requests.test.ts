@@ -68,7 +68,9 @@ describe("requests", () => {
 
   it("read to the end unless a length is asked for", () => {
     const lengthOf = (length?: number) =>
-      readRequest({ path: "/f" }, 0, length).readBigUInt64LE(4 + 4 + 6 + 8);
+      readRequest("read", { path: "/f" }, length === undefined ? {} : { length }).readBigUInt64LE(
+        4 + 4 + 6 + 8,
+      );
     expect(lengthOf()).toBe(2n ** 64n - 1n);
     expect(lengthOf(3)).toBe(3n);
   });

@@ -30,6 +30,7 @@ static void (*const operations[])(struct files_context *) = {
     [OP_XATTR_LIST] = files_xattr_list,
     [OP_XATTR_REMOVE] = files_xattr_remove,
     [OP_WATCH] = files_watch,
+    [OP_READ_RAW] = files_read_raw,
 };
 
 void files_flush(struct files_context *ctx) {

@@ -33,6 +33,9 @@ _Noreturn void files_fail_errno(struct files_context *ctx, const char *what);
 // The next frame from the host; false at the end of its input. Valid until the next call.
 bool files_receive(struct files_context *ctx, struct frame *f);
 
+// fileio.c: looks before it opens, as opening a device can have effects of its own.
+int open_regular(struct files_context *ctx, const char *path, int flags, mode_t mode);
+
 // entry.c
 struct entry {
     int dir;
@@ -49,6 +52,7 @@ uint8_t entry_type(mode_t mode);
 void files_stat(struct files_context *ctx);
 void files_list(struct files_context *ctx);
 void files_read(struct files_context *ctx);
+void files_read_raw(struct files_context *ctx);
 void files_write(struct files_context *ctx);
 void files_mkdir(struct files_context *ctx);
 void files_rename(struct files_context *ctx);

@@ -66,6 +66,7 @@ static const struct operation_fields {
     {OP_XATTR_LIST, FIELDS(FILE_OF, F(T_FLAGS, flags, 1))},
     {OP_XATTR_REMOVE, FIELDS(FILE_OF, F(T_STR, name, 255), F(T_FLAGS, flags, 1))},
     {OP_WATCH, FIELDS(FILE_OF, F(T_FLAGS, flags, 1))},
+    {OP_READ_RAW, FIELDS(FILE_OF, F(T_U64, offset, INT64_MAX), F(T_U64, length, ANY))},
 };
 
 static bool fail(struct request_error *e, enum error_code code, const char *what, const char *name) {

@@ -37,6 +37,7 @@ enum operation {
     OP_XATTR_LIST = 45,
     OP_XATTR_REMOVE = 46,
     OP_WATCH = 47,
+    OP_READ_RAW = 48,
 };
 
 enum spawn_flags {

@@ -8,7 +8,7 @@ OK, ERROR, OUTPUT, EXIT, FILE_DATA, END, ENTRY, EVENT, PROCESS = range(0x81, 0x8
 OPS = dict(INFO=1, SPAWN=2, ATTACH=3, STDIN=4, SIGNAL=5, RESIZE=6, LIST=7, WAIT=8, FORGET=9, DIAL=10,
            QUIESCE=11, RELEASE=12, IDENTITY=13, USAGE=14, SHUTDOWN=15, USER=16, STAT=32, LIST_DIR=33,
            READ=34, WRITE=35, MKDIR=36, RENAME=37, REMOVE=38, CHMOD=39, CHOWN=40, SYMLINK=41,
-           READLINK=42, XATTR_GET=43, XATTR_SET=44, XATTR_LIST=45, XATTR_REMOVE=46, WATCH=47)
+           READLINK=42, XATTR_GET=43, XATTR_SET=44, XATTR_LIST=45, XATTR_REMOVE=46, WATCH=47, READ_RAW=48)
 CODES = ["", "protocol", "version", "limit", "invalid", "unsupported", "not_found",
          "permission_denied", "exists", "not_directory", "is_directory", "not_empty", "no_space",
          "read_only", "name_too_long", "loop", "no_such_user", "no_such_process", "exec_failed",
@@ -252,6 +252,20 @@ class Client:
                     return data
                 assert kind == FILE_DATA, kind
                 data += payload
+
+    def open_read_raw(self, path, user="", offset=0, length=2**64 - 1):
+        """The connection, where its bytes begin; how many were promised; the entry."""
+        c = self.connect()
+        c.request(OPS["READ_RAW"], text(user) + text(path) + u64(offset) + u64(length))
+        told = c.expect(OK)
+        return c, told.take("Q"), entry(told)
+
+    def read_raw(self, path, **kwargs):
+        c, promised, _ = self.open_read_raw(path, **kwargs)
+        with c:
+            data = c.read_exactly(promised)
+            assert c.sock.recv(1) == b""
+            return data
 
     def open_write(self, path, user="", flags=3, mode=0, offset=0):
         c = self.connect()

@@ -18,7 +18,7 @@ REQUESTS = {
     "SIGNAL": target(1) + i32(9) + u8(1), "RESIZE": target(1) + u16(1) + u16(1), "WAIT": target(1),
     "DIAL": u8(0) + u16(80) + text("::1") + u32(0), "QUIESCE": u32(1), "USER": text("root"),
     "IDENTITY": text("h") + text("0" * 32) + u64(1) + u8(1) + strings(["A=b"]),
-    "STAT": FILE + u32(1), "LIST_DIR": FILE + u32(2) + u32(3), "READ": FILE + u64(0) + u64(9),
+    "STAT": FILE + u32(1), "LIST_DIR": FILE + u32(2) + u32(3), "READ": FILE + u64(0) + u64(9), "READ_RAW": FILE + u64(0) + u64(9),
     "WRITE": FILE + u32(3) + u32(0o644) + u64(0), "RENAME": FILE + text("/to") + u32(1),
     "XATTR_SET": FILE + text("user.a") + text("v") + u32(0), "CHOWN": FILE + u32(0) + u32(0) + u32(0),
 }

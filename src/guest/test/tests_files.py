@@ -98,6 +98,37 @@ def test_read(g):
     fails("is_directory", lambda: g.read(g.home))
 
 
+def test_read_raw(g):
+    data = os.urandom(3000000)
+    with open(t(g, "f"), "wb") as f:
+        f.write(data)
+    assert g.read_raw(t(g, "f"), user="tester") == data
+    assert g.read_raw(t(g, "f"), offset=1000, length=70001) == data[1000:71001]
+    assert g.read_raw(t(g, "f"), offset=2999999) == data[-1:]
+    assert g.read_raw(t(g, "f"), offset=4000000) == b"" == g.read_raw(t(g, "f"), length=0)
+    assert g.read_raw("/proc/self/status") == b""
+    c, promised, e = g.open_read_raw(t(g, "f"))
+    with c:
+        assert (promised, e["size"], e["path"]) == (3000000, 3000000, t(g, "f"))
+    os.mkfifo(t(g, "fifo"))
+    os.chmod(t(g, "f"), 0o600)
+    fails("not_regular", lambda: g.read_raw(t(g, "fifo")))
+    fails("is_directory", lambda: g.read_raw(g.home))
+    fails("permission_denied", lambda: g.read_raw(t(g, "f"), user="tester"))
+
+
+def test_read_raw_of_a_file_that_gets_shorter(g):
+    with open(t(g, "f"), "wb") as f:
+        f.truncate(64 << 20)
+    c, promised, _ = g.open_read_raw(t(g, "f"))
+    with c:
+        os.truncate(t(g, "f"), 1 << 20)
+        received = 0
+        while part := c.sock.recv(1 << 16):
+            received += len(part)
+        assert received < promised
+
+
 def test_write(g):
     data = os.urandom(300000)
     e = g.write("f", data, user="tester")

@@ -56,6 +56,21 @@ function outputFrame(seq: number, bytes: number): Buffer {
   return frame(0x83, payload);
 }
 
+/** The entry of a file of 5,000 bytes. */
+function regular(): Buffer {
+  const entry = Buffer.alloc(56);
+  entry.writeUInt8(1, 0);
+  entry.writeBigUInt64LE(5000n, 20);
+  return entry;
+}
+
+/** The answer to a reading without frames: how much follows, and of what. */
+function promise(bytes: number): Buffer {
+  const count = Buffer.alloc(8);
+  count.writeBigUInt64LE(BigInt(bytes));
+  return Buffer.concat([count, regular()]);
+}
+
 const attached = frame(0x81, Buffer.alloc(20));
 const broken = { code: "internal", message: expect.stringContaining("broke its protocol") };
 
@@ -96,13 +111,37 @@ describe("a guest that breaks its protocol", () => {
     await expect(process.exit).rejects.toMatchObject(broken);
   });
 
-  it("by sending more of a file than was asked for is refused", async () => {
-    const entry = Buffer.alloc(56);
-    entry.writeUInt8(1, 0);
-    const data = frame(0x85, Buffer.alloc(1000));
-    const guest = await facing((socket) => void socket.write(Buffer.concat([frame(0x81, entry), data])));
+  it("by promising more of a file than was asked for is refused", async () => {
+    const guest = await facing((socket) => void socket.write(frame(0x81, promise(1000))));
+    await expect(guest.files.read({ path: "/f" }, { length: 10 }, soon())).rejects.toMatchObject(broken);
+  });
+
+  it("by sending more of a file than it promised is refused", async () => {
+    const answer = Buffer.concat([frame(0x81, promise(10)), Buffer.alloc(11)]);
+    const guest = await facing((socket) => void socket.write(answer));
     const reading = await guest.files.read({ path: "/f" }, { length: 10 }, soon());
     await expect(reading.data[Symbol.asyncIterator]().next()).rejects.toMatchObject(broken);
+  });
+
+  it("by sending more of a file than was asked for, as one of an older release, is refused", async () => {
+    const unsupported = Buffer.alloc(12);
+    unsupported.writeUInt16LE(5, 0);
+    const answers = [
+      frame(0x82, unsupported),
+      Buffer.concat([frame(0x81, regular()), frame(0x85, Buffer.alloc(1000))]),
+    ];
+    const guest = await facing((socket) => void socket.write(answers.shift() ?? ""));
+    const reading = await guest.files.read({ path: "/f" }, { length: 10 }, soon());
+    await expect(reading.data[Symbol.asyncIterator]().next()).rejects.toMatchObject(broken);
+  });
+
+  it("by ending a file early is told", async () => {
+    const guest = await facing((socket) => void socket.end(frame(0x81, promise(10))));
+    const reading = await guest.files.read({ path: "/f" }, {}, soon());
+    await expect(reading.data[Symbol.asyncIterator]().next()).rejects.toMatchObject({
+      code: "unavailable",
+      message: expect.stringContaining("ended after 0 of 10 bytes"),
+    });
   });
 
   it("by a list without end is refused", async () => {
