@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { link, mkdir, mkdtemp, readFile, rm, stat, symlink, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -54,6 +54,31 @@ describe("a copier", () => {
     const [shell] = shells();
     const children = () => readFileSync(`/proc/${shell}/task/${shell}/children`, "utf8").trim();
     await waitUntil("no children", () => children() === "", { intervalMs: 10, timeoutMs: 5000 });
+  });
+
+  /** Late in the copy, which has enough to do before. */
+  async function passesBy(copier: ReturnType<typeof openCopier>, name: string) {
+    await mkdir(inside("from/first"));
+    for (let number = 0; number < 3000; number++) writeFileSync(inside("from/first", `${number}`), "");
+    for (let number = 0; number < 5; number++) await mkdir(inside("from", `${name}${number}`));
+    await mkdir(inside("to"));
+    const copied = copier.copy(inside("from"), inside("to"));
+    copied.catch(() => {});
+    const begun = () => existsSync(inside("to/first"));
+    await waitUntil("the copy has begun", begun, { intervalMs: 1, timeoutMs: 5000 });
+    for (let number = 0; number < 5; number++) rmdirSync(inside("from", `${name}${number}`));
+    await copied;
+    expect(readdirSync(inside("to/first"))).toHaveLength(3000);
+  }
+
+  it("may miss what passes by", async () => {
+    using copier = openCopier({ passing: /\/passing\d+'/ });
+    await passesBy(copier, "passing");
+  });
+
+  it("tells of what has gone and was to stay", async () => {
+    using copier = openCopier({ passing: /\/passing\d+'/ });
+    await expect(passesBy(copier, "other")).rejects.toThrow("No such file or directory");
   });
 
   it("says what cp says", async () => {

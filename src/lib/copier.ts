@@ -15,14 +15,14 @@ export interface Copier extends Disposable {
   copy(from: string, to: string): Promise<void>;
 }
 
-// Reads three lines for each copy; answers with its number, and what cp complained of. Each copy is forked twice, so
-// that nobody collects what has ended but init.
+// Reads three lines for each copy; answers with its number, and what cp complained of, its lines kept apart by a
+// character. Each copy is forked twice, so that nobody collects what has ended but init.
 const script = `
 while IFS= read -r id && IFS= read -r from && IFS= read -r to; do
   ( (
     said=$(cp -a --reflink=auto --sparse=auto -- "$from/." "$to" 2>&1)
     [ $? -eq 0 ] && said= || said=\${said:-cp failed}
-    printf '%s %.2000s\\n' "$id" "$(printf %s "$said" | tr '\\n' ' ')"
+    printf '%s %.2000s\\n' "$id" "$(printf %s "$said" | tr '\\n' '\\037')"
   ) & )
 done`;
 
@@ -36,8 +36,13 @@ interface Helper {
   readonly waiting: Map<string, Waiting>;
 }
 
+export interface CopierOptions {
+  /** Matches paths that come and go while they are copied: one that has gone is no failure. */
+  readonly passing?: RegExp;
+}
+
 /** Starts the shell, and another one should it end. Disposing lets copies that run go on to their end. */
-export function openCopier(): Copier {
+export function openCopier({ passing }: CopierOptions = {}): Copier {
   let helper: Helper | undefined = startHelper();
   let copies = 0;
 
@@ -47,7 +52,7 @@ export function openCopier(): Copier {
       env: { PATH: "/usr/bin:/bin", LC_ALL: "C" },
     });
     const started = { process, waiting: new Map<string, Waiting>() };
-    createInterface(process.stdout).on("line", (line) => settle(started, line));
+    createInterface(process.stdout).on("line", (line) => settle(started, line, passing));
     process.once("exit", () => {
       if (helper === started) helper = undefined;
     });
@@ -76,12 +81,14 @@ export function openCopier(): Copier {
   };
 }
 
-function settle({ waiting }: Helper, line: string): void {
+function settle({ waiting }: Helper, line: string, passing: RegExp | undefined): void {
   const [, id = "", said = ""] = /^(\d+) (.*)$/.exec(line) ?? [];
   const waiter = waiting.get(id);
   waiting.delete(id);
-  if (said.trim() === "") waiter?.resolve();
-  else waiter?.reject(failure(said.trim()));
+  const isFine = (text: string) => passing?.test(text) === true && text.endsWith("No such file or directory");
+  const complaints = said.split("\x1f").filter((text) => text.trim() !== "" && !isFine(text));
+  if (complaints.length === 0) waiter?.resolve();
+  else waiter?.reject(failure(complaints.join(" ").trim()));
 }
 
 function failure(why: string): DomainError {

@@ -2,6 +2,7 @@
 import { rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type Mount, mappingLabelsOf, upperDirectory } from "../containerd/mounts.js";
+import { removePassing } from "../criu/passing.js";
 import { syncTree } from "../lib/atomic-file.js";
 import { settleAll } from "../lib/settle.js";
 import { type Deps, labels } from "./deps.js";
@@ -86,6 +87,7 @@ export async function commitLayer(
   signal: AbortSignal,
 ): Promise<{ key: string; sizeBytes: number }> {
   const name = checkpointLayer(checkpoint);
+  await removePassing(copy.directory);
   const { sizeBytes } = await unshiftOwners(copy.directory, settings.ids, signal);
   // The mount point of the guest's directory is ours, not the sandbox's.
   await rmdir(join(copy.directory, ".ramet")).catch(() => {});

@@ -7,6 +7,7 @@ import { createVerifier } from "../checkpoint/verify.js";
 import type { AgentConfig } from "../config/schema.js";
 import { connectContainerd } from "../containerd/client.js";
 import { readCriuVersion, readRuncVersion } from "../criu/features.js";
+import { passingPath } from "../criu/passing.js";
 import { systemClock } from "../lib/clock.js";
 import { openCopier } from "../lib/copier.js";
 import { createKeyedQueue } from "../lib/keyed-queue.js";
@@ -86,7 +87,7 @@ export async function startNode(
   const { runc, runcRoot } = settings;
   const places = config.sandboxesPerShim;
   const shims = scope.use(await openShims({ containerd, log, runc, runcRoot, places }, signal));
-  const copier = openCopier();
+  const copier = openCopier({ passing: passingPath });
   scope.defer(() => copier[Symbol.dispose]());
   const memoryd = scope.use(await startMemoryd(config, memorydBinary, log));
   const deps: Deps = {
