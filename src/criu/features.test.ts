@@ -1,5 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { parseContainerdVersion, parseCriuCheck, parseCriuVersion, parseRuncVersion } from "./features.js";
+import {
+  parseContainerdVersion,
+  parseCriuCheck,
+  parseCriuVersion,
+  parseRuncVersion,
+  readCriuVersion,
+} from "./features.js";
 
 describe("versions", () => {
   it.each([
@@ -40,5 +46,12 @@ describe("criu check", () => {
       passed: false,
       remarks: ["vdso: Unexpected rt vDSO area bounds"],
     });
+  });
+});
+
+it("a program that is not there is told as that", async () => {
+  await expect(readCriuVersion("/no/such/criu")).rejects.toMatchObject({
+    code: "failed_precondition",
+    message: "there is no program /no/such/criu",
   });
 });

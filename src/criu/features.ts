@@ -46,7 +46,9 @@ async function readVersion(
   if (version !== undefined) return version;
   throw new DomainError(
     "failed_precondition",
-    `${path} does not tell its version: ${result.complaint || "it printed something else"}`,
+    result.isMissing
+      ? `there is no program ${path}`
+      : `${path} does not tell its version: ${result.complaint || "it printed something else"}`,
     {
       hint: "run scripts/install-runtime",
     },

@@ -68,7 +68,7 @@ export function judgeRunDirectory({ type, isPinned }: RunDirectoryFacts): Judgem
   const where = isPinned ? "in the agent's mount namespace" : "in the machine's mount namespace";
   if (type === "tmpfs") return ok(`tmpfs ${where}`);
   return warning(
-    `${type} ${where}: CRIU keeps no cache, about 40 ms more for each dump and restore`,
+    `no tmpfs but ${type} ${where}: CRIU keeps no cache, about 40 ms more for each dump and restore`,
     "start containerd with scripts/runtime up, which gives it a tmpfs there",
   );
 }

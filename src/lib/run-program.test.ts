@@ -9,12 +9,22 @@ describe("a program", () => {
       ...within,
       env: { A: "1" },
     });
-    expect(run).toEqual({ exitCode: 3, stdout: "1", stderr: "first\nlast", complaint: "last" });
+    expect(run).toEqual({
+      exitCode: 3,
+      stdout: "1",
+      stderr: "first\nlast",
+      complaint: "last",
+      isMissing: false,
+    });
   });
 
   it("that is not there is told like one that fails", async () => {
     const run = await runProgram("/no/such/program", [], within);
-    expect(run).toMatchObject({ exitCode: undefined, complaint: expect.stringContaining("ENOENT") });
+    expect(run).toMatchObject({
+      exitCode: undefined,
+      complaint: expect.stringContaining("ENOENT"),
+      isMissing: true,
+    });
   });
 
   it("is ended after its time, and when aborted", async () => {

@@ -15,6 +15,8 @@ export interface ProgramOutcome {
   readonly stderr: string;
   /** Why it failed, in one line; empty if it did not. */
   readonly complaint: string;
+  /** There is no such program. */
+  readonly isMissing: boolean;
 }
 
 /** Rejects only when aborted, and then once the program has ended. */
@@ -36,11 +38,11 @@ export async function runProgram(
   };
   signal?.addEventListener("abort", end, { once: true });
   try {
-    const { exitCode, stdout, stderr, shortMessage } = await child;
+    const { exitCode, stdout, stderr, shortMessage, code } = await child;
     signal?.throwIfAborted();
     const complaint =
       exitCode === 0 ? "" : lastLine(stderr) || lastLine(shortMessage ?? "") || "it said nothing";
-    return { exitCode, stdout, stderr, complaint };
+    return { exitCode, stdout, stderr, complaint, isMissing: code === "ENOENT" };
   } finally {
     signal?.removeEventListener("abort", end);
   }
