@@ -25,6 +25,8 @@ export interface Load {
 
 export const connections = 16;
 const seconds = 3;
+/** What serves for days is compiled: V8 takes some ten seconds of load until the rate no longer rises. */
+const warmUpSeconds = 10;
 
 export async function measureRequests(
   deployments: readonly Deployment[],
@@ -37,10 +39,14 @@ export async function measureRequests(
     ...(await Promise.all(deployments.map(ourTargets))).flat(),
   ] as const;
   const loads = targets.map(({ name, kind }) => ({ name, kind, runs: [] as WrkResult[] }));
+  for (const { name, kind, words } of targets) {
+    say(`plane: small requests, ${kind}, ${name}, warming up`);
+    await wrk(words, warmUpSeconds);
+  }
   for (let round = 1; round <= rounds; round++)
     for (const [index, { name, kind, words }] of targets.entries()) {
       say(`plane: small requests, ${kind}, ${name}, round ${round} of ${rounds}`);
-      loads[index]?.runs.push(await wrk(words));
+      loads[index]?.runs.push(await wrk(words, seconds));
     }
   return loads.map(({ name, kind, runs }) => ({
     ...{ name, kind },
@@ -71,7 +77,7 @@ interface WrkResult {
   readonly wrong: number;
 }
 
-async function wrk(words: readonly string[]): Promise<WrkResult> {
+async function wrk(words: readonly string[], seconds: number): Promise<WrkResult> {
   const options = ["-t", "1", "-c", String(connections), "-d", `${seconds}s`, "--latency"];
   return parseWrk(await run("wrk", [...options, ...words]));
 }
