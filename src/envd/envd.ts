@@ -16,6 +16,7 @@ import { download } from "./download.js";
 import { failureBody, invalid } from "./failure.js";
 import { filesystemService } from "./filesystem.js";
 import { answerFailure, answerJson, noSandboxBody } from "./http.js";
+import { shown } from "./place.js";
 import { processService } from "./processes.js";
 import { withRootsRights } from "./rights.js";
 import { checkAccess, checkToken } from "./signature.js";
@@ -84,10 +85,10 @@ export function openEnvd({ node, log }: EnvdDeps): Envd {
 
   return {
     async handle(request, response, target) {
-      const url = new URL(request.url ?? "/", "http://sandbox");
       allowBrowsers(request, response);
       if (request.method === "OPTIONS") return void response.writeHead(204).end();
       try {
+        const url = urlOf(request);
         if (!(await isThere(deps, target.sandbox))) {
           answerJson(response, 502, noSandboxBody(target.sandbox));
           return;
@@ -99,6 +100,13 @@ export function openEnvd({ node, log }: EnvdDeps): Envd {
       }
     },
   };
+}
+
+/** HTTP lets more through than is an address: `//`, say. */
+function urlOf({ url = "/" }: IncomingMessage): URL {
+  const base = "http://sandbox";
+  if (URL.canParse(url, base)) return new URL(url, base);
+  throw invalid(`${shown(url)} is no path`);
 }
 
 /** What runs, or stands still for a moment. */

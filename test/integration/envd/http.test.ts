@@ -45,6 +45,20 @@ async function ask(path: string, { method, headers, body, port, id, withToken = 
   return { status: answer.status, headers: answer.headers, body: isJson ? JSON.parse(text) : text };
 }
 
+/** What comes back, until the end or the given end of it. */
+function raw(text: string, last?: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const { hostname, port } = new URL(box.url);
+    const socket = connect(Number(port), hostname, () => socket.write(text));
+    let seen = "";
+    socket.on("data", (data) => {
+      seen += data;
+      if (last !== undefined && seen.endsWith(last)) socket.destroy();
+    });
+    socket.on("close", () => resolve(seen)).on("error", reject);
+  });
+}
+
 const call = (method: string, message: object, more: Asking = {}) =>
   ask(`/${method}`, {
     ...more,
@@ -65,6 +79,19 @@ describe("plain routes", () => {
   it("are none for what is the node's alone, or is not there", async () => {
     for (const path of ["/init", "/freeze", "/nowhere", "/process.Process/Nothing"])
       expect((await ask(path, { body: "{}" })).status, path).toBe(404);
+  });
+
+  it("are none for what is no address at all, on any port", async () => {
+    const statusOf = async (path: string, port: number) => {
+      const own = { Host: "localhost", "E2b-Sandbox-Id": sandbox.sandboxId, "E2b-Sandbox-Port": port };
+      const head = Object.entries({ ...own, "X-Access-Token": token, Connection: "close" });
+      const lines = head.map(([name, value]) => `${name}: ${value}\r\n`);
+      return (await raw(`GET ${path} HTTP/1.1\r\n${lines.join("")}\r\n`)).split(" ")[1];
+    };
+    for (const path of ["//", "///", "//:99999/x", "//[/x"])
+      expect(await statusOf(path, 49983), path).toBe("400");
+    expect(await statusOf("//", 8099)).toBe("502");
+    expect((await ask("/health")).status).toBe(204);
   });
 
   it("are open to browsers", async () => {
@@ -268,20 +295,6 @@ describe("ports", () => {
     expect(answer).toMatch(/^HTTP\/1.1 101/);
     expect(answer).toMatch(/\r\n\r\nping$/);
   });
-
-  /** What comes back, until the end or the given end of it. */
-  function raw(text: string, last?: string): Promise<string> {
-    return new Promise((resolve, reject) => {
-      const { hostname, port } = new URL(box.url);
-      const socket = connect(Number(port), hostname, () => socket.write(text));
-      let seen = "";
-      socket.on("data", (data) => {
-        seen += data;
-        if (last !== undefined && seen.endsWith(last)) socket.destroy();
-      });
-      socket.on("close", () => resolve(seen)).on("error", reject);
-    });
-  }
 });
 
 describe("sandboxes that do not run", () => {
