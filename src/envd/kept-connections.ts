@@ -24,7 +24,7 @@ export function keepConnections(dial: Dial): KeptConnections {
   const connecting: Connecting = ({ host, port }, done) => {
     // Whoever leaves meanwhile leaves the connection to the next one.
     dial(String(host), Number(port), new AbortController().signal).then(
-      (connection) => done(null, connection),
+      (connection) => done(null, endingWhole(connection)),
       (thrown: Error) => done(thrown),
     );
     return undefined;
@@ -36,6 +36,12 @@ export function keepConnections(dial: Dial): KeptConnections {
       for (const connection of agent.freeSockets[nameOf({ host: sandbox, port })] ?? []) connection.destroy();
     },
   };
+}
+
+/** One that its server has ended is of no use to anybody: what is sent on it is lost, and nobody says so. */
+function endingWhole(connection: Duplex): Duplex {
+  connection.allowHalfOpen = false;
+  return connection;
 }
 
 type Connecting = (

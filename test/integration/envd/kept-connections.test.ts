@@ -1,6 +1,7 @@
 /** Connections to servers in a sandbox stay open between requests, and nobody notices more of it than the speed. */
 import { Sandbox } from "e2b";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { delay } from "../../../src/lib/signal.js";
 import { becomes } from "../../support/box.js";
 import { mainKey, openRegistryBox } from "../../support/registry-box.js";
 
@@ -84,6 +85,28 @@ it("asks again where the server closes a connection in the moment in which it is
     texts.add(text);
   }
   expect(texts.size).toBe(10);
+});
+
+it.each([
+  [8106, "close()"],
+  [8107, "shutdown(socket.SHUT_WR); time.sleep(1000)"],
+])("takes none that the server has ended meanwhile, on port %d by %s", async (port, end) => {
+  await serve(
+    port,
+    threaded(`
+    head(peer)
+    answer(peer, str(number))
+    time.sleep(0.1)
+    peer.${end}`),
+  );
+  const texts = new Set<string>();
+  for (let count = 0; count < 3; count++) {
+    const { status, text } = await ask(port);
+    expect(status).toBe(200);
+    texts.add(text);
+    await delay(300);
+  }
+  expect(texts.size).toBe(3);
 });
 
 it("does not keep a server waiting that serves one connection at a time", async () => {
