@@ -2,6 +2,7 @@
 import type { OwnedSandbox } from "../fleet/sandbox.js";
 import { DomainError, isDomainError } from "../lib/errors.js";
 import { isId } from "../lib/ids.js";
+import { shareWork } from "../lib/shared-work.js";
 import type { RegistryStore } from "../registry-store/registry-store.js";
 import { connectSandbox } from "./connect.js";
 import type { Deps } from "./deps.js";
@@ -58,17 +59,19 @@ export function openTraffic(deps: Deps, teams: Pick<RegistryStore["teams"], "get
     }
   }
 
+  /** However many wait for it, it is one operation of the sandbox: others have their turns beside it. */
+  const rest = shareWork(async (id, signal) => {
+    for (let moves = 0; moves < movesMax; moves++) {
+      const sandbox = await find(id);
+      const reached = sandbox === undefined ? undefined : await step(sandbox, signal);
+      if (reached !== "moving") return reached;
+    }
+    throw new DomainError("unavailable", `sandbox ${id} does not come to rest`);
+  });
+
   return {
     find,
-    async reach(known, signal) {
-      let sandbox: OwnedSandbox | undefined = known;
-      for (let moves = 0; moves < movesMax; moves++) {
-        const reached = sandbox === undefined ? undefined : await step(sandbox, signal);
-        if (reached !== "moving") return reached;
-        sandbox = await find(known.id);
-      }
-      throw new DomainError("unavailable", `sandbox ${known.id} does not come to rest`);
-    },
+    reach: async (known, signal) => (known.state.status === "running" ? known : await rest(known.id, signal)),
   };
 }
 
