@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fastify } from "fastify";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { runCli } from "../../test/support/cli.js";
 import { noDataPlane, stubNode } from "../../test/support/stub-node.js";
@@ -9,7 +10,7 @@ import { runRegistry } from "../bin/registry.js";
 import type { NodeNews } from "../fleet/node.js";
 import { createLogger } from "../lib/log.js";
 import { waitUntil } from "../lib/signal.js";
-import { type Edge, startRegistry } from "./start.js";
+import { type Edge, serverOptions, startRegistry } from "./start.js";
 
 let dir: string;
 beforeEach(() => {
@@ -126,4 +127,17 @@ it("is administered by ramet node", async () => {
   expect((await ramet("node", "token", "--ttl", "1s")).exitCode).toBe(2);
   for (const verb of ["drain", "uncordon", "rm"])
     expect((await ramet("node", verb, "nobody")).exitCode).toBe(3);
+});
+
+it("says in the words of its API what is wrong with a path that nobody can read", async () => {
+  const app = fastify(serverOptions);
+  app.get("/sandboxes/:id", async () => ({}));
+  for (const [path, code] of [
+    ["/sandboxes/%ff", 400],
+    [`/sandboxes/${"a".repeat(600)}`, 414],
+  ] as const) {
+    const { statusCode, body } = await app.inject({ method: "GET", url: path });
+    expect(statusCode).toBe(code);
+    expect(JSON.parse(body)).toEqual({ code, message: expect.stringContaining("path") });
+  }
 });

@@ -1,7 +1,13 @@
 /** Builds a registry out of its parts: the one place where they are wired. Edges (E2B, administration) are handed in. */
 import { chmod, mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type FastifyInstance, fastify } from "fastify";
+import {
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  fastify,
+} from "fastify";
 import { type Authority, openAuthority } from "../authority/authority.js";
 import type { RegistryConfig } from "../config/registry-schema.js";
 import type { Fleet } from "../fleet/fleet.js";
@@ -68,6 +74,11 @@ export const serverOptions = {
   // One part of a path can be a snapshot's id: two names, and what encodes the signs in between.
   routerOptions: { maxParamLength: 512 },
   forceCloseConnections: true,
+  /** Of a path that no route is asked about, as it cannot be read or a part of it is too long. */
+  frameworkErrors({ statusCode: code = 400 }: FastifyError, _request: FastifyRequest, reply: FastifyReply) {
+    const message = code === 414 ? "the path is too long" : "the path cannot be read";
+    void reply.code(code).send({ code, message });
+  },
 } as const;
 
 export async function startRegistry(options: RegistryOptions, signal: AbortSignal): Promise<StartedRegistry> {
