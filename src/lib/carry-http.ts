@@ -133,6 +133,8 @@ function answerTo(asking: ClientRequest, request: IncomingMessage): Promise<Inco
     asking.on("error", (cause) =>
       reject(asking.reusedSocket ? new StaleConnection("a kept connection broke", { cause }) : cause),
     );
+    // It says no more where the other side leaves HTTP without having been asked to.
+    asking.once("close", () => reject(new Error("the connection ended without an answer")));
     if (!hasBody(request)) asking.end();
     // A server that has answered need not read the rest.
     else pipeline(request.on("data", countBytes), asking).catch(reject);

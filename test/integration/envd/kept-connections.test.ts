@@ -109,6 +109,20 @@ it.each([
   expect(texts.size).toBe(3);
 });
 
+it("says so where a server leaves HTTP without having been asked to", async () => {
+  const leaving = "HTTP/1.1 101 Switching Protocols\\r\\nUpgrade: x\\r\\nConnection: upgrade\\r\\n\\r\\n";
+  await serve(
+    8108,
+    threaded(`
+    head(peer)
+    answer(peer, "up") if number == 0 else peer.sendall(b"${leaving}")
+    head(peer)
+    peer.close()`),
+  );
+  expect((await ask(8108)).status).toBe(502);
+  expect((await ask(8108, "POST")).status).toBe(502);
+});
+
 it("does not keep a server waiting that serves one connection at a time", async () => {
   await serve(
     8103,
