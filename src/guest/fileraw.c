@@ -49,6 +49,10 @@ void files_read_raw(struct files_context *ctx) {
     if (fstat(fd, &e.st) != 0) {
         files_fail_errno(ctx, "read");
     }
+    // A file of sysfs says that it has a page, and as a rule has less.
+    if (e.st.st_size > 0 && e.st.st_blocks == 0) {
+        files_fail(ctx, E_UNSUPPORTED, 0, "read: its size may not be what it has");
+    }
     uint64_t size = (uint64_t)e.st.st_size;
     uint64_t rest = q->offset < size ? size - q->offset : 0;
     uint64_t promised = q->length < rest ? q->length : rest;
