@@ -51,7 +51,10 @@ export async function readFile(
   return { entry, data, close: call.close };
 }
 
-/** Nothing if the guest is an older one, and for a file that says it is empty: one of /proc is not. */
+/**
+ * Nothing if the guest is an older one, and for a file that has another size than it says: one of /proc is not empty, and
+ * one of sysfs shorter.
+ */
 async function openRaw(
   address: GuestAddress,
   file: FilePath,
@@ -62,11 +65,11 @@ async function openRaw(
   const call = await openCall(address, { request: readRequest("readRaw", file, range), what }, signal);
   try {
     const { bytes, entry } = await call.expect(guestFrame.ok, readRawReply, address.workMs);
-    if (bytes > (range.length ?? Number.POSITIVE_INFINITY))
-      throw misbehaved(`a promise of ${bytes} bytes where ${range.length} were asked for`);
-    if (entry.sizeBytes > 0)
+    if (entry.sizeBytes > 0 && bytes <= (range.length ?? Number.POSITIVE_INFINITY))
       return { entry, data: readBytes(call, bytes, address.workMs, what), close: call.close };
     call.close();
+    if (entry.sizeBytes > 0)
+      throw misbehaved(`a promise of ${bytes} bytes where ${range.length} were asked for`);
   } catch (thrown) {
     if (guestErrorOf(thrown)?.code !== "unsupported") throw thrown;
   }

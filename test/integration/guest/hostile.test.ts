@@ -1,4 +1,5 @@
 /** A sandbox that has taken its guest over, or plants things where the guest's socket should be. */
+import { once } from "node:events";
 import { mkdtemp, rm, symlink, unlink, writeFile } from "node:fs/promises";
 import { createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
@@ -112,8 +113,14 @@ describe("a guest that breaks its protocol", () => {
   });
 
   it("by promising more of a file than was asked for is refused", async () => {
-    const guest = await facing((socket) => void socket.write(frame(0x81, promise(1000))));
+    let ended: Promise<unknown> = Promise.resolve();
+    const guest = await facing((socket) => {
+      ended = once(socket, "end");
+      socket.write(frame(0x81, promise(1000)));
+    });
     await expect(guest.files.read({ path: "/f" }, { length: 10 }, soon())).rejects.toMatchObject(broken);
+    // Or the agent would keep a connection for each.
+    await ended;
   });
 
   it("by sending more of a file than it promised is refused", async () => {
