@@ -10,6 +10,7 @@ import { thaw } from "./dump.js";
 import { checkpointLayer, commitLayer, copyUpper, prepareLayerCopy, removeLayerCopy } from "./layer.js";
 import type { CommitOptions } from "./node.js";
 import { journaled, stateError } from "./record.js";
+import { freezeServed } from "./traced.js";
 
 export interface Committed {
   readonly image: Image;
@@ -74,7 +75,7 @@ async function commit(
 async function standingStill(deps: Deps, sandbox: Sandbox, work: () => Promise<void>): Promise<void> {
   if (sandbox.state.status !== "running") return work();
   try {
-    await deps.freezer.freeze(sandbox.id);
+    await freezeServed(deps, sandbox.id);
     deps.failpoint("commit.frozen");
     await work();
   } finally {

@@ -16,7 +16,7 @@ import type { Sandbox } from "../sandbox/sandbox.js";
 import type { Deps } from "./deps.js";
 import { writeDumpConfig } from "./dump-config.js";
 import { checkpointFiles } from "./paths.js";
-import { refuseTraced } from "./traced.js";
+import { freezeServed, refuseTraced } from "./traced.js";
 
 type DumpDeps = Pick<Deps, "containerd" | "freezer" | "guests" | "paths" | "settings" | "failpoint" | "log">;
 
@@ -59,12 +59,12 @@ export async function dump(
   await using undo = openScope();
   const directory = paths.checkpoint(options.checkpoint);
   undo.defer(() => rm(directory, { recursive: true, force: true }));
-  await refuseTraced(sandbox.id, await freezer.pids(sandbox.id));
+  await refuseTraced(freezer, sandbox.id, signal);
   undo.defer(() => reopen(deps, sandbox));
   await settleAll(guests.close(sandbox.id, signal), makeDirectories(directory));
   const frozen = startStopwatch();
   undo.defer(() => thaw(deps, sandbox));
-  await freezer.freeze(sandbox.id);
+  await freezeServed(deps, sandbox.id);
   deps.failpoint("checkpoint.frozen");
   await writeDumpConfig(deps, sandbox.id);
   const reading = options.readAhead

@@ -15,8 +15,11 @@ import { type CgroupDirectory, type CgroupMounts, freezerDirectory } from "./cgr
 import { yieldStopped } from "./stopped-threads.js";
 
 export interface Freezer {
-  /** Returns once every process stands still. After 10 s it thaws again and throws `deadline_exceeded`. */
-  freeze(id: string): Promise<void>;
+  /**
+   * Returns once every process stands still. After 10 s it thaws again and throws `deadline_exceeded`. What is `heldUp`,
+   * standing still or not, is let go for a moment first.
+   */
+  freeze(id: string, heldUp?: () => Promise<boolean>): Promise<void>;
   /** Lets the processes run on. Those that run, or are gone, need nothing. */
   thaw(id: string): Promise<void>;
   /** False for one that is gone. */
@@ -37,6 +40,8 @@ const eagerMs = 1;
 const pollMs = 1;
 /** Version 1 can hang half-way when processes come while it freezes; thawing in between lets them settle. */
 const retryMs = 200;
+/** What is held up is given longer from time to time. */
+const letGoMsMax = 50;
 
 export function openFreezer(mounts: CgroupMounts): Freezer {
   const groupOf = (id: string) => freezerDirectory(mounts, cgroupsPathOf(id));
@@ -59,10 +64,11 @@ export function openFreezer(mounts: CgroupMounts): Freezer {
   return {
     procsPath,
     pids,
-    async freeze(id) {
+    async freeze(id, heldUp = async () => false) {
       const group = groupOf(id);
       try {
-        await withDeadline(`freezing sandbox ${id}`, freezeMs, (signal) => freezeGroup(group, signal));
+        const freeze = (signal: AbortSignal) => freezeGroup(group, heldUp, signal);
+        await withDeadline(`freezing sandbox ${id}`, freezeMs, freeze);
       } catch (thrown) {
         await thaw(id);
         throw explain(id, thrown);
@@ -79,16 +85,33 @@ export function openFreezer(mounts: CgroupMounts): Freezer {
   };
 }
 
-async function freezeGroup(group: CgroupDirectory, signal: AbortSignal): Promise<void> {
-  for (;;) {
+async function freezeGroup(
+  group: CgroupDirectory,
+  heldUp: () => Promise<boolean>,
+  signal: AbortSignal,
+): Promise<void> {
+  for (let tries = 1; ; tries++) {
     turn(group, true);
-    const startedAt = performance.now();
-    for (let passed = 0; passed < retryMs; passed = performance.now() - startedAt) {
-      if (isStill(group)) return;
-      await (passed < eagerMs ? setImmediate() : delay(pollMs, signal));
-    }
-    if (group.version === 1) turn(group, false);
+    const found = await watch(group, heldUp, signal);
+    if (found === "still") return;
+    if (found === "held up" || group.version === 1) turn(group, false);
+    if (found === "held up") await delay(Math.min(tries, letGoMsMax), signal);
   }
+}
+
+async function watch(
+  group: CgroupDirectory,
+  heldUp: () => Promise<boolean>,
+  signal: AbortSignal,
+): Promise<"still" | "held up" | "moving"> {
+  const startedAt = performance.now();
+  for (let passed = 0; passed < retryMs; passed = performance.now() - startedAt) {
+    const still = isStill(group);
+    if ((still || passed >= eagerMs) && (await heldUp())) return "held up";
+    if (still) return "still";
+    await (passed < eagerMs ? setImmediate() : delay(pollMs, signal));
+  }
+  return "moving";
 }
 
 const files = {

@@ -13,6 +13,7 @@ import { syncLayer } from "./layer.js";
 import { journaled, moveTo, requireRunning } from "./record.js";
 import { shareMemory } from "./shared-memory.js";
 import { lineageOf } from "./take-checkpoint.js";
+import { freezeServed } from "./traced.js";
 
 export interface Paused {
   readonly sandbox: Sandbox;
@@ -151,7 +152,7 @@ async function endKeepingFiles(
     undo.defer(() => reopen(deps, sandbox));
     await deps.guests.close(id, signal);
     undo.defer(() => thaw(deps, sandbox));
-    await deps.freezer.freeze(id);
+    await freezeServed(deps, id);
     await syncLayer(deps, sandbox, signal);
     const paused = deps.store.transact(() => moveTo(deps, id, { status: "paused", since: deps.now() }));
     undo.move();

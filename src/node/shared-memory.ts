@@ -35,6 +35,11 @@ const guestPid = 1;
 /** A restore reads so much in the time that taking over a process's listener takes. */
 const movedBytesMin = 4 * 1024 * 1024;
 
+/** Whether a sandbox has memory files, so that memoryd answers for it. */
+export function hasMemory({ paths }: Pick<MemoryDeps, "paths">, sandbox: string): boolean {
+  return (presentSync(() => readdirSync(paths.memoryDir(sandbox))) ?? []).length > 0;
+}
+
 /** After the dump, before its images are digested. The sandbox may be running on. */
 export async function shareMemory(
   { paths, settings, memoryd, failpoint }: MemoryDeps & Pick<Deps, "failpoint">,
@@ -45,7 +50,7 @@ export async function shareMemory(
   const images = join(directory, checkpointFiles.images);
   const memory = join(directory, checkpointFiles.memory);
   const own = paths.memoryDir(sandbox);
-  const hasEarlier = (presentSync(() => readdirSync(own)) ?? []).length > 0;
+  const hasEarlier = hasMemory({ paths }, sandbox);
   if (!hasEarlier && !(move && memoryd.isAvailable))
     return { memoryBytes: bytesIn(images), inheritedBytes: 0 };
   mkdirSync(memory, { mode: 0o700 });

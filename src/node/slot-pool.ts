@@ -10,6 +10,7 @@ import { journaled } from "./record.js";
 import { likelySlotBytes, slotBytes } from "./slot-memory.js";
 import type { PlannedSlot } from "./slot-plan.js";
 import { finishDelete } from "./stop.js";
+import { freezeServed } from "./traced.js";
 
 export interface SlotPool {
   /** Restores one and lets it stand still. */
@@ -62,7 +63,7 @@ export function openSlotPool(deps: Deps): SlotPool {
       try {
         const bytes = await memoryOf(deps, id);
         if (bytes === undefined) throw new DomainError("internal", `slot ${id} ended as soon as it began`);
-        await deps.freezer.freeze(id);
+        await freezeServed(deps, id);
         sizes.set(checkpoint, bytes);
         ready.set(id, { id, template, checkpoint, bytes, sandbox });
       } catch (thrown) {
