@@ -65,7 +65,8 @@ export async function shareMemory(
     signal,
   );
   const pids = converted.processes.filter(({ mapsMemory }) => mapsMemory).map(({ pid }) => pid);
-  if (pids.length > 0) await guardProcesses({ images, pids }, signal);
+  // Where there was memory before, so are guards.
+  if (pids.length > 0 || hasEarlier) await guardProcesses({ images, pids }, signal);
   const moved = bytesIn(memory);
   await linkMemory(own, memory, converted.earlier);
   return {

@@ -5,9 +5,9 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { readImage, writeImage } from "./codec.js";
 import { readThread } from "./core.js";
 import { guardChains, guardProcesses } from "./guard.js";
-import { guardProgram } from "./guard-program.js";
+import { guardProgram, idleProgram } from "./guard-program.js";
 import { bytesField, numberField, parseMessage, serializeMessage, textField } from "./message.js";
-import { chainOf, type Filter, newFilter, readFilters, type Thread } from "./seccomp-chain.js";
+import { chainOf, type Filter, newFilter, readFilters, type Thread, writeFilters } from "./seccomp-chain.js";
 
 const base = Buffer.from("0600000000000000", "hex");
 const app = Buffer.from("060000000000ff7f", "hex");
@@ -90,6 +90,31 @@ describe("a process is guarded", () => {
     expect(result.filters.slice(0, filters.length).map(({ program }) => program)).toEqual(
       filters.map(({ program }) => program),
     );
+  });
+
+  it("and what others have of the guard is made idle, until they are guarded again", () => {
+    const filters = [
+      newFilter(base, 2, undefined),
+      newFilter(guardProgram, 2, 0),
+      newFilter(guardProgram, 0, 0),
+    ];
+    const [guarded, other] = [
+      { pid: 1, threads: [filtered(1, 1)] },
+      { pid: 2, threads: [filtered(2, 2), strict(3)] },
+    ];
+    const first = guardChains(filters, [guarded], [other]);
+    expect(first.filters.map(({ program }) => program)).toEqual([base, guardProgram, idleProgram]);
+    expect(readFilters(parseMessage(writeFilters([], first.filters), "image"), "image")).toMatchObject([
+      { flags: 2 },
+      { program: guardProgram, flags: 2 + listener },
+      { program: idleProgram, flags: 0, next: 0 },
+    ]);
+    const second = guardChains(first.filters, [guarded, other]);
+    expect(second.filters.map(({ program }) => program)).toEqual([base, guardProgram, guardProgram]);
+    expect(second.first.size).toBe(0);
+    // A filter that both have is a guard.
+    const both = guardChains(filters, [guarded], [{ pid: 2, threads: [filtered(2, 1)] }]);
+    expect(both.filters[1]).toMatchObject({ program: guardProgram, flags: 2 + listener });
   });
 
   it("is not, with filters that go round or are missing", () => {

@@ -4,7 +4,7 @@ import { DomainError } from "../../lib/errors.js";
 import { onlyMessage, readImage } from "./codec.js";
 import { readThread, withFilter } from "./core.js";
 import { numbersOf, readDumpFile, readMessages, replaceMessages } from "./dump-files.js";
-import { guardProgram } from "./guard-program.js";
+import { guardProgram, idleProgram } from "./guard-program.js";
 import { allNumbersOf, type Message, parseMessage, requiredNumber } from "./message.js";
 import {
   chainOf,
@@ -15,6 +15,7 @@ import {
   readFilters,
   type Thread,
   withFlags,
+  withProgram,
   writeFilters,
 } from "./seccomp-chain.js";
 
@@ -45,7 +46,8 @@ const perTurn = 16;
 
 /**
  * From then on a restore gives each process a listener: an open descriptor in its own table, for whoever restores to
- * take out. A guard without shared memory does no harm, and the reverse would.
+ * take out. A guard without shared memory does no harm, and the reverse would. One without a listener would: the calls
+ * would fail. So what others have of it, from the process that started them, is made idle.
  */
 export async function guardProcesses(
   { images, pids }: GuardOptions,
@@ -58,7 +60,8 @@ export async function guardProcesses(
       : parseMessage(onlyMessage(readImage(seccomp, "seccomp", seccompName), seccompName), seccompName);
   const { processes: all, cores } = await readProcesses(images, signal);
   const processes = pids === undefined ? all : all.filter(({ pid }) => pids.includes(pid));
-  const { filters, first, guarded } = guardChains(readFilters(image, seccompName), processes);
+  const others = all.filter((process) => !processes.includes(process));
+  const { filters, first, guarded } = guardChains(readFilters(image, seccompName), processes, others);
   // Filters that no thread names do no harm; a thread that names one which is not there would.
   replaceMessages(images, seccompName, "seccomp", [writeFilters(image, filters)]);
   for (const [tid, filter] of first) {
@@ -80,9 +83,14 @@ interface Guarded {
 const guardFlags = filterFlags.newListener | filterFlags.tsyncEsrch | filterFlags.waitKillable;
 
 /** Pure. The guard is installed first: nothing that is there already has to be changed for it. */
-export function guardChains(found: readonly Filter[], processes: readonly Process[]): Guarded {
+export function guardChains(
+  found: readonly Filter[],
+  processes: readonly Process[],
+  unguarded: readonly Process[] = [],
+): Guarded {
   const filters = [...found];
   const first = new Map<number, number>();
+  idleIn(filters, unguarded);
   const guarded = processes.map(({ pid, threads }) => {
     const [leader, ...others] = threads;
     // Where all threads have the same filters, the images have them for the leader, who spreads them at a restore.
@@ -100,14 +108,28 @@ export function guardChains(found: readonly Filter[], processes: readonly Proces
 
   function guardThread(thread: Thread, flags: number): void {
     const chain = thread.mode === mode.filter ? chainOf(filters, thread, seccompName) : [];
-    const known = chain.find((index) => filters[index]?.program.equals(guardProgram));
+    const known = chain.find((index) => isGuard(filters[index]));
     const guard = known === undefined ? undefined : filters[known];
     if (known !== undefined && guard !== undefined) {
-      filters[known] = withFlags(guard, guard.flags | flags);
+      filters[known] = withProgram(withFlags(guard, guard.flags | flags), guardProgram);
       return;
     }
     first.set(thread.tid, filters.length);
     filters.push(newFilter(guardProgram, flags, chain[0]));
+  }
+}
+
+const isGuard = (filter: Filter | undefined) =>
+  filter !== undefined && [guardProgram, idleProgram].some((program) => filter.program.equals(program));
+
+/** Before those that are guarded get theirs: where they share a filter with these, it is a guard again. */
+function idleIn(filters: Filter[], processes: readonly Process[]): void {
+  for (const thread of processes.flatMap(({ threads }) => threads)) {
+    if (thread.mode !== mode.filter) continue;
+    for (const index of chainOf(filters, thread, seccompName)) {
+      const filter = filters[index];
+      if (filter?.program.equals(guardProgram)) filters[index] = withProgram(filter, idleProgram);
+    }
   }
 }
 

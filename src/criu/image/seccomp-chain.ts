@@ -61,6 +61,10 @@ export function withFlags(filter: Filter, flags: number): Filter {
   return { ...filter, flags, message: withFields(filter.message, numberField(field.flags, flags)) };
 }
 
+export function withProgram(filter: Filter, program: Buffer): Filter {
+  return { ...filter, program, message: withFields(filter.message, bytesField(field.program, program)) };
+}
+
 /** The image with these filters, and with whatever else it had. */
 export function writeFilters(image: Message, filters: readonly Filter[]): Buffer {
   const others = image.filter(({ number }) => number !== filtersField);

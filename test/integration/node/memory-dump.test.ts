@@ -1,5 +1,5 @@
-/** Programs that share memory are dumped at any moment, while they give it back too. */
-import { expect, it } from "vitest";
+/** Programs that share memory are dumped at any moment: while they give it back, and with what they have started. */
+import { describe, expect, it } from "vitest";
 import { becomes, openBox, soon } from "../../support/box.js";
 
 const box = openBox("memory-dump");
@@ -52,3 +52,69 @@ it.each([1, 4])(
     }
   },
 );
+
+/** Drops memory of its own again and again, and says what it finds there then. */
+const child = `
+import mmap, os, time
+held = mmap.mmap(-1, 1 << 20, flags=mmap.MAP_PRIVATE)
+while True:
+    held[:] = b'x' * len(held)
+    try:
+        held.madvise(mmap.MADV_DONTNEED)
+        found = 'zeros' if held[:].count(0) == len(held) else 'old'
+    except OSError as error:
+        found = error.strerror
+    with open('/tmp/found.new', 'w') as file: file.write(found)
+    os.rename('/tmp/found.new', '/tmp/found')
+    time.sleep(0.01)
+`;
+
+/** Has shared memory, and once told to starts a program that has none. */
+const parent = `
+import mmap, os, subprocess, sys, time
+held = mmap.mmap(-1, 16 << 20, flags=mmap.MAP_PRIVATE)
+held[:] = b'x' * len(held)
+open('/tmp/ready', 'w').close()
+while not os.path.exists('/tmp/go'): time.sleep(0.01)
+subprocess.Popen([sys.executable, '-c', sys.argv[1]], start_new_session=True)
+while not os.path.exists('/tmp/end'): time.sleep(0.01)
+`;
+
+describe("a program that one with shared memory has started drops its own as before", () => {
+  async function startChild(): Promise<string> {
+    const clone = await fork(await start(parent, child));
+    await touch(clone, "/tmp/go");
+    await expectZeros(clone);
+    return clone;
+  }
+
+  async function expectZeros(ref: string): Promise<void> {
+    await box.sh(ref, "rm -f /tmp/found");
+    await has(ref, "/tmp/found");
+    expect(await box.sh(ref, "cat /tmp/found")).toBe("zeros");
+  }
+
+  async function again(ref: string): Promise<void> {
+    await box.node.sandboxes.pause(ref, soon());
+    await box.node.sandboxes.resume(ref, soon());
+    await expectZeros(ref);
+  }
+
+  it("after a pause", async () => {
+    const clone = await startChild();
+    await again(clone);
+    await again(clone);
+    await expectZeros(await fork(clone));
+  });
+
+  it("when the other has ended", async () => {
+    const clone = await startChild();
+    await touch(clone, "/tmp/end");
+    await becomes("it has ended", async () => (await box.sh(clone, "pgrep -c python3")) === "1");
+    await again(clone);
+    const next = await fork(clone);
+    await expectZeros(next);
+    await again(next);
+    await expectZeros(await fork(next));
+  });
+});
