@@ -31,6 +31,7 @@ type ContainerDeps = Pick<
   | "endings"
   | "shims"
   | "memoryd"
+  | "failpoint"
 >;
 
 export interface LiveProcess {
@@ -80,6 +81,7 @@ async function launchNow(
     });
     return (await startTask(deps, sandbox, checkpointDir !== undefined)).pid;
   }, signal);
+  deps.failpoint("launch.restored");
   // A restore brings the mount back.
   if (checkpointDir === undefined) await showBootId(deps, sandbox, pid);
   const identity = await readProcessIdentity(pid);

@@ -24,6 +24,7 @@ export const failpoints = [
   "pause.durable",
   "pause.committed",
   "pause.killed",
+  "launch.restored",
   "resume.recorded",
   "resume.started",
   "resume.committed",

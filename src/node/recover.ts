@@ -16,6 +16,7 @@ import { endPaused } from "./pause.js";
 import { reapUnused } from "./reap.js";
 import { moveTo } from "./record.js";
 import { completeResume } from "./resume.js";
+import { hasMemory } from "./shared-memory.js";
 import { finishDelete, finishStop } from "./stop.js";
 
 /** Bound of one step; a step that fails is logged and left for the next start. */
@@ -66,6 +67,11 @@ async function giveUp(deps: Deps, id: SandboxId, thrown: unknown): Promise<void>
   deps.record("sandbox.stopped", { sandbox: id, attributes: { reason: toDomainError(thrown).message } });
 }
 
+/** Of a restore that was cut short: its processes wait when they give memory back, until memoryd has taken over. */
+async function serveMemory(deps: Deps, id: SandboxId, signal: AbortSignal): Promise<void> {
+  if (hasMemory(deps, id)) await deps.memoryd.adopt(deps.freezer.procsPath(id), signal);
+}
+
 function recoveryExecutors(deps: Deps): Executors {
   const { store, containerd, paths, guests, now, record } = deps;
   const reach = (id: SandboxId, signal: AbortSignal) => guests.add(id, paths.guestDir(id), signal);
@@ -88,6 +94,7 @@ function recoveryExecutors(deps: Deps): Executors {
     },
     async finishResume({ id, pid, pidStart, checkpoint }, signal) {
       await thaw(deps, store.sandboxes.get(id));
+      await serveMemory(deps, id, signal);
       await reach(id, signal);
       await completeResume(deps, store.sandboxes.get(id), { pid, pidStart, ...memoryIn(checkpoint) });
     },

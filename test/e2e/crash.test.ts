@@ -19,10 +19,12 @@ let api: Api;
 let victim: string;
 
 const counter = `
-import itertools, os, time
+import itertools, mmap, os, time
 MIB = 1 << 20
 held = bytearray(8 * MIB)
+given = mmap.mmap(-1, 4096, flags=mmap.MAP_PRIVATE)
 for n in itertools.count():
+    given.madvise(mmap.MADV_DONTNEED)
     held[n % 8 * MIB : (n % 8 + 1) * MIB] = n.to_bytes(8, 'big') * (MIB // 8)
     with open('/tmp/count.new', 'w') as f: f.write(str(n))
     os.rename('/tmp/count.new', '/tmp/count')
@@ -117,6 +119,17 @@ const operations: ReadonlyArray<{
     victim: (point) => (point === "resume.recorded" ? PAUSED : RUNNING),
   },
   {
+    name: "resume with memory that is an earlier one's",
+    points: ["launch.restored"],
+    before: async () => {
+      await api.checkpoints.create({ sandbox: victim, name: "earlier" });
+      await api.sandboxes.rollBack({ sandbox: victim, checkpoint: "earlier" });
+      await api.sandboxes.pause({ sandbox: victim });
+    },
+    run: () => api.sandboxes.resume({ sandbox: victim }),
+    victim: () => RUNNING,
+  },
+  {
     name: "pause without memory",
     points: ["pause.recorded", "pause.committed"],
     run: () => api.sandboxes.pause({ sandbox: victim, withoutMemory: true }),
@@ -193,7 +206,11 @@ describe.each(operations)(
       const found = sandboxes.find(({ id }) => id === victim);
       expect(found?.status ?? "gone").toBe(wanted);
       if (wanted === PAUSED) await api.sandboxes.resume({ sandbox: victim });
-      if (wanted === PAUSED || wanted === RUNNING) await counted(reached);
+      if (wanted === PAUSED || wanted === RUNNING) {
+        await counted(reached);
+        // What the file has may be from before.
+        await counted(await count());
+      }
       expect((await api.templates.get({ name: "base" })).template?.status).toBe("ready");
       await expectNothingLeft();
     });
