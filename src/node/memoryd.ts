@@ -44,13 +44,20 @@ export async function openMemoryd(options: MemorydOptions): Promise<Memoryd> {
     options.log.warn({ reason }, "memory is not shared between sandboxes");
     return unavailable(reason);
   }
+  let reviving: Promise<void> | undefined;
+  /** Once for all that find it dead at the same time, or who comes later would send away whom the first has started. */
+  const reviveOnce = () => {
+    reviving ??= revive(options).finally(() => {
+      reviving = undefined;
+    });
+    return reviving;
+  };
   return {
     isAvailable: true,
     async adopt(procs, signal) {
       const answer = await ask(options.socket, `adopt ${procs}`, signal).catch(async (thrown: unknown) => {
         if (!isDomainError(thrown, "unavailable")) throw thrown;
-        // It has died: what it served is served on, and what is new needs a new one.
-        await begin(options);
+        await reviveOnce();
         return ask(options.socket, `adopt ${procs}`, signal);
       });
       const [, pending = "0"] = /^adopted \d+(?: pending (\d+))?$/.exec(answer) ?? unexpected(answer);
@@ -98,6 +105,12 @@ async function begin(options: MemorydOptions): Promise<void> {
   await start(options);
 }
 
+/** It has died: what it served is served on, and what is new needs a new one. */
+async function revive(options: MemorydOptions): Promise<void> {
+  if (options.isForeign) await begin(options);
+  else if ((await versionOf(options.socket)) === undefined) await start(options);
+}
+
 async function start({ binary, socket, logPath }: MemorydOptions): Promise<void> {
   await using file = await open(logPath, "a", 0o600);
   const args = ["--prefix", `${memoryPath}/`, socket];
@@ -139,7 +152,10 @@ function ask(socket: string, request: string, signal?: AbortSignal): Promise<str
       const connection = connect({ path: socket, signal: linked });
       try {
         connection.end(`${request}\n`);
-        return (await text(connection)).trimEnd();
+        const answer = await text(connection);
+        // It has ended in the middle of it.
+        if (answer === "") throw new Error("it closed the connection");
+        return answer.trimEnd();
       } catch (cause) {
         linked.throwIfAborted();
         throw silent(socket, cause);
