@@ -20,14 +20,19 @@ export async function followTasks(
   return { [Symbol.asyncIterator]: () => following };
 }
 
-/** Runs until the events end. */
+/** Runs until the events end: whatever fails, as while containerd is away or the disk is full, the next one is heeded. */
 export async function watchTasks(deps: Deps, events: AsyncIterable<TaskEvent>): Promise<void> {
-  for await (const event of events) {
-    if (event.kind === "subscribed") await catchUp(deps);
-    else if (!isId(event.id)) await checkShim(deps, event);
-    else if (event.kind === "exited") void check(deps, event.id as SandboxId);
-    else if (event.kind === "oom") deps.record("sandbox.oom", { sandbox: event.id });
-  }
+  for await (const event of events)
+    await heed(deps, event).catch((err: unknown) =>
+      deps.log.warn({ err, event: event.kind }, "what an event calls for cannot be done"),
+    );
+}
+
+async function heed(deps: Deps, event: TaskEvent): Promise<void> {
+  if (event.kind === "subscribed") await catchUp(deps);
+  else if (!isId(event.id)) await checkShim(deps, event);
+  else if (event.kind === "exited") void check(deps, event.id as SandboxId);
+  else if (event.kind === "oom") deps.record("sandbox.oom", { sandbox: event.id });
 }
 
 /** Whose operation is cut off by containerd's end goes back to running while nobody listens, or stands frozen. */
