@@ -73,16 +73,19 @@ async function build(deps: Deps, { spec, replace, report }: Build, signal: Abort
       undo.defer(() => discardCheckpointFiles(deps, checkpoint));
       undo.defer(() => deps.containerd.snapshots.remove(checkpointLayer(checkpoint)));
       const golden = await takeGolden(deps, { id, checkpoint, spec, report }, signal);
-      const template: Template = {
-        spec,
-        slots: previous?.slots ?? noSlots,
-        createdAt: deps.now(),
-        state: { status: "ready", since: deps.now(), checkpoint },
-      };
-      store.transact((writer) => {
+      const template = store.transact((writer) => {
+        const current = writer.templates.peek(spec.name);
+        const built: Template = {
+          spec,
+          // As they are now: they may have been changed since the build began.
+          slots: current?.slots ?? noSlots,
+          createdAt: deps.now(),
+          state: { status: "ready", since: deps.now(), checkpoint },
+        };
         writer.checkpoints.insert(golden);
-        if (writer.templates.peek(spec.name) !== undefined) writer.templates.delete(spec.name);
-        writer.templates.insert(template);
+        if (current !== undefined) writer.templates.delete(spec.name);
+        writer.templates.insert(built);
+        return built;
       });
       undo.move();
       deps.record("template.ready", { attributes: { template: spec.name, checkpoint } });

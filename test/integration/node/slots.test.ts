@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { connectContainerd } from "../../../src/containerd/client.js";
 import type { Template } from "../../../src/template/template.js";
-import { becomes, openBox, soon } from "../../support/box.js";
+import { becomes, image, openBox, soon } from "../../support/box.js";
 import { testRuntime } from "../../support/containerd.js";
 
 const box = openBox("slots");
@@ -115,6 +115,20 @@ describe("slots", () => {
     expect((await slotsOf("t")).min).toBe(1);
     const checkpoints = await box.node.checkpoints.list({ all: true });
     expect(checkpoints.map(({ checkpoint }) => checkpoint.id)).not.toContain(goldenOf(before.template));
+    await box.node.templates.delete("t", soon());
+  });
+
+  it("are as many as was asked for while the template was built again", async () => {
+    const spec = {
+      ...{ name: "t", image, readyTimeoutMs: 10_000 },
+      env: {},
+      limits: {},
+      allowPrivilegeEscalation: false,
+    };
+    await box.buildTemplate(spec);
+    for await (const { step } of box.node.templates.build(spec, { replace: true }, soon()))
+      if (step === "starting") await box.node.templates.setSlots("t", { min: 1, max: 2 });
+    expect(await slotsOf("t")).toMatchObject({ min: 1, max: 2 });
     await box.node.templates.delete("t", soon());
   });
 
