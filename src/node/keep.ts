@@ -26,7 +26,13 @@ export async function keepClone(
     .list()
     .filter((other) => other.id !== id && (other.id === source?.id || forkOf(other) === fork))
     .map((other) => other.id);
-  await settleLimited(dropped, deps.forkParallelism, (other) => drop(deps, other, signal), signal);
+  const drops = await settleLimited(
+    dropped,
+    deps.forkParallelism,
+    (other) => drop(deps, other, signal),
+    signal,
+  );
+  for (const result of drops) if (result.status === "rejected") throw result.reason;
   deps.record("sandbox.kept", { sandbox: id, attributes: { dropped: String(dropped.length) } });
   return { sandbox: store.sandboxes.get(id), dropped };
 }

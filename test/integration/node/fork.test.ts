@@ -258,6 +258,19 @@ describe("keep", () => {
       await box.node.checkpoints.delete(checkpoint.id, soon()).catch(() => {});
   });
 
+  it("says so when a clone cannot be deleted, and deletes it when it is called again", async () => {
+    const { id: source } = await box.create();
+    const [winner = source, loser = source] = (await box.fork(source, { count: 2 })).map(({ id }) => id);
+    const keep = () => box.node.sandboxes.keep(winner, { replaceSource: false }, soon());
+    await box.test.restart(undefined, "delete.recorded=error");
+    await expect(keep()).rejects.toMatchObject({ code: "internal" });
+    await box.test.restart();
+    // The start may have finished what the call began.
+    await keep();
+    await expect(box.node.sandboxes.get(loser)).rejects.toMatchObject({ code: "not_found" });
+    expect(await box.sh(winner, "echo on")).toBe("on");
+  });
+
   it("refuses what is no clone", async () => {
     const { id } = await box.create();
     await expect(box.node.sandboxes.keep(id, { replaceSource: false }, soon())).rejects.toMatchObject({
