@@ -60,6 +60,8 @@ async function* cloneAll(deps: Deps, cloning: Cloning, signal: AbortSignal): Asy
     await discardCheckpointFiles(deps, checkpoint.id);
     await reapUnused(deps, checkpoint.id);
   });
+  // Nobody listens until the reader has had the first event, or where none can be recorded.
+  work.catch(() => {});
   deps.record("sandbox.forked", {
     sandbox: source,
     attributes: { checkpoint: checkpoint.id, count: String(options.count) },
@@ -82,7 +84,10 @@ async function cloneOne(
   signal: AbortSignal,
 ): Promise<ForkEvent> {
   const elapsed = startStopwatch();
-  const result: ForkResult = await makeSandbox(deps, planClone(cloning, index), signal).then(
+  const planned = planClone(cloning, index);
+  // In its line: whoever deletes it while it is made waits until it is.
+  const made = deps.queue.run(planned.id, () => makeSandbox(deps, planned, signal), signal);
+  const result: ForkResult = await made.then(
     (sandbox: Sandbox) => ({ ok: true, sandbox }) as const,
     (thrown: unknown) => ({ ok: false, error: toDomainError(thrown, `clone ${index}`) }) as const,
   );

@@ -114,6 +114,19 @@ describe("fork", () => {
     expect(clonesOf(events).length).toBeGreaterThanOrEqual(2);
   });
 
+  it("lets a clone be deleted that is being made, once it is there", async () => {
+    const { id } = await box.create();
+    const forked = drain(forking(id, { count: 3 }));
+    const making = () => box.node.sandboxes.list({ statuses: ["creating"], labels: {} });
+    await becomes("a clone is being made", async () => (await making()).length > 0);
+    const [first] = await making();
+    await box.node.sandboxes.delete(first?.id ?? "", { force: true }, soon());
+    const clones = clonesOf(await forked).map((clone) => clone.id);
+    expect(clones).toHaveLength(3);
+    const left = (await running()).map((sandbox) => sandbox.id);
+    expect(left.sort()).toEqual([id, ...clones.filter((clone) => clone !== first?.id)].sort());
+  });
+
   it("refuses a name that is taken before anything is frozen", async () => {
     const { id } = await box.create();
     await box.create({ name: "x-2" });
