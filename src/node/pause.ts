@@ -103,7 +103,8 @@ async function recordPaused(
   const createdAt = deps.now();
   const checkpoint: Checkpoint = {
     ...{ id, kind: "pause", sandbox: sandbox.id, spec, generation, snapshotKey, ...memory },
-    ...{ layerBytes: 0, freezeMs, createdAt, ...lineage },
+    // Its parent may have been removed since.
+    ...{ layerBytes: 0, freezeMs, createdAt, ...lineageOf(deps.store.sandboxes.get(sandbox.id)) },
   };
   return deps.store.transact((store) => {
     store.checkpoints.insert(checkpoint);

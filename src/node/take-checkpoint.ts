@@ -130,6 +130,8 @@ async function finish(
     images,
   );
   deps.failpoint("checkpoint.durable");
+  // Its parent may have been removed since.
+  const now = lineageOf(deps.store.sandboxes.get(sandbox.id));
   const checkpoint: Checkpoint = {
     id,
     kind,
@@ -141,7 +143,7 @@ async function finish(
     layerBytes: layer.sizeBytes,
     freezeMs,
     createdAt: deps.now(),
-    ...lineage,
+    ...now,
     ...(options.name === undefined ? {} : { name: options.name }),
   };
   // A fork's is gone after a power cut, and so is who it was made for.
