@@ -1,12 +1,14 @@
 /** Resume brings a paused sandbox back under the same id and layer: with its memory, or started anew from its files. */
 import { randomUUID } from "node:crypto";
+import { isDomainError } from "../lib/errors.js";
 import { openScope } from "../lib/scope.js";
 import { settleAll } from "../lib/settle.js";
 import type { Sandbox, SandboxId } from "../sandbox/sandbox.js";
 import { memoryIn, transition } from "../sandbox/state.js";
 import { checkRestorable, discardCheckpointFiles } from "./checkpoint-files.js";
-import { type LiveProcess, launch } from "./container.js";
+import { type Launch, type LiveProcess, launch } from "./container.js";
 import type { Deps } from "./deps.js";
+import { removeContainer } from "./end-container.js";
 import { giveIdentity } from "./identity.js";
 import { journaled, moveTo, stateError } from "./record.js";
 
@@ -52,11 +54,22 @@ export async function resume(
       return mounts;
     };
     const source = restored === undefined ? {} : { checkpointDir: deps.paths.checkpoint(restored) };
-    const live = await launch(deps, { sandbox, rootfs, ...source }, signal);
+    const live = await launchAnew(deps, { sandbox, rootfs, ...source }, signal);
     undo.move();
     deps.failpoint("resume.started");
     return completeResume(deps, sandbox, { ...live, ...kept });
   });
+}
+
+/** What a pause or a rollback could not clear away, as when containerd was gone, is in the way. */
+async function launchAnew(deps: Deps, made: Launch, signal: AbortSignal): Promise<LiveProcess> {
+  try {
+    return await launch(deps, made, signal);
+  } catch (thrown) {
+    if (!isDomainError(thrown, "already_exists")) throw thrown;
+    await removeContainer(deps, made.sandbox.id);
+    return launch(deps, made, signal);
+  }
 }
 
 type Kept = ReturnType<typeof memoryIn>;

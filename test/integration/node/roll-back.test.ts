@@ -1,4 +1,7 @@
 /** A sandbox goes back to one of its checkpoints under the same id. */
+import { rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { openBox, soon } from "../../support/box.js";
 
@@ -31,6 +34,10 @@ const marksOf = async (ref: string) =>
     ref,
     "rm /srv/memory; until [ -s /srv/memory ]; do sleep 0.02; done; echo $(cat /srv/memory /srv/file)",
   );
+
+async function has(ref: string, status: string): Promise<void> {
+  while ((await box.node.sandboxes.get(ref)).state.status !== status) await setImmediate();
+}
 
 describe("rolling back", () => {
   it("brings memory and files of the checkpoint back, as often as asked", async () => {
@@ -71,6 +78,21 @@ describe("rolling back", () => {
     expect(b).toMatchObject({ parent: a.id });
     expect(c).toMatchObject({ parent: a.id, base: a.id });
     expect(Number(await box.sh(id, "cat /.ramet/generation"))).toBe(generation);
+  });
+
+  it("has a parent that is there, when the one before is removed meanwhile", async () => {
+    const id = await startMarked("a");
+    const first = await take(id);
+    const taking = take(id);
+    await has(id, "checkpointing");
+    await box.node.checkpoints.delete(first.id, soon());
+    const second = await taking;
+    expect(second.parent).toBe(first.parent);
+    expect((await box.node.checkpoints.get(second.id)).checkpoint.parent).toBe(first.parent);
+    const pausing = box.node.sandboxes.pause(id, soon());
+    await has(id, "pausing");
+    await box.node.checkpoints.delete(second.id, soon());
+    expect((await pausing).checkpoint.parent).toBe(first.parent);
   });
 
   it("keeps what it did when it is paused, stopped or restarted afterwards", async () => {
@@ -138,6 +160,26 @@ describe("rolling back", () => {
     });
     await box.node.sandboxes.resume(id, soon());
     expect(await marksOf(id)).toBe("there there");
+  });
+
+  it("is resumed where what ran before could not be cleared away", async () => {
+    const id = await startMarked("there");
+    const { id: checkpoint } = await take(id);
+    const armed = join(box.test.dataDir, "armed");
+    await box.test.restart(undefined, `@${armed}`);
+    for (const [failpoint, change] of [
+      ["rollback.recorded", () => goBack(id, checkpoint)],
+      ["pause.killed", () => box.node.sandboxes.pause(id, soon())],
+      ["pause.committed", () => box.node.sandboxes.pause(id, soon())],
+    ] as const) {
+      writeFileSync(armed, `${failpoint}=error`);
+      await expect(change(), failpoint).rejects.toThrow(failpoint);
+      rmSync(armed);
+      expect((await box.node.sandboxes.get(id)).state.status).toBe("paused");
+      await box.node.sandboxes.resume(id, soon());
+      expect(await marksOf(id)).toBe("there there");
+    }
+    await box.test.restart();
   });
 
   it("keeps the checkpoint that it is paused at when it goes back once more", async () => {
