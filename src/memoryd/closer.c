@@ -58,6 +58,17 @@ static bool close_in(const struct listeners *known, struct tracee *t) {
     return alive && n.count > 0;
 }
 
+// The process that answers has a thread in its hands while it replaces memory, and lets go of it soon.
+static bool begin(struct tracee *t) {
+    while (!tracee_begin(t)) {
+        if (!t->traced || now_ms() >= t->deadline) {
+            return false;
+        }
+        nap_us(200);
+    }
+    return true;
+}
+
 static void close_through(const struct listeners *known, struct holder *h, pid_t tid, int64_t end) {
     int64_t now = now_ms();
     struct tracee t = {.pid = h->pid, .tid = tid, .mem = -1};
@@ -66,7 +77,7 @@ static void close_through(const struct listeners *known, struct holder *h, pid_t
         h->reason = "had no time left to stop";
         return;
     }
-    if (!tracee_begin(&t)) {
+    if (!begin(&t)) {
         h->reason = t.reason;
         return;
     }

@@ -86,8 +86,11 @@ static bool prepare(struct tracee *t) {
 }
 
 bool tracee_begin(struct tracee *t) {
-    if (trace(TRACE_SEIZE, t->tid, 0, NULL) != 0) {
-        return lost(t, errno == EPERM ? "is traced by another process, or is a zombie" : "ended");
+    t->reason = NULL;
+    t->traced = trace(TRACE_SEIZE, t->tid, 0, NULL) != 0;
+    if (t->traced) {
+        t->traced = errno == EPERM;
+        return lost(t, t->traced ? "is traced by another process, or is a zombie" : "ended");
     }
     return trace(TRACE_INTERRUPT, t->tid, 0, NULL) == 0 ? tracee_stopped(t) : lost(t, "ended");
 }

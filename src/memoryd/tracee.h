@@ -30,6 +30,8 @@ struct tracee {
     uint64_t mask, rseq_at, rseq_value;
     uint64_t instruction;
     int mem;
+    // It could not be begun with, because another process traces it.
+    bool traced;
     const char *reason;
 };
 

@@ -120,6 +120,16 @@ def test_what_another_one_traces_is_left_for_later(daemon):
     finish(program)
 
 
+def test_what_is_traced_for_a_moment_is_waited_for(daemon):
+    program = start(daemon, "traced_briefly")
+    until(lambda: len(daemon.members()) == 2, "the tracee is there")
+    program.sleeping()
+    program.go()
+    adopt_one(daemon)
+    program.go()
+    finish(program)
+
+
 def test_a_process_that_keeps_forking(daemon):
     program = start(daemon, "forking")
     adopt_one(daemon)

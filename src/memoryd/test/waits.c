@@ -234,6 +234,23 @@ static void wait_traced(void) {
     waitpid(pid, NULL, 0);
 }
 
+// As one does whose memory is being replaced just then.
+static void wait_traced_briefly(void) {
+    pid_t pid = fork();
+    if (pid == 0) {
+        CHECK(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0);
+        sleep_long(NULL);
+    }
+    CHECK(ptrace(PTRACE_SEIZE, pid, NULL, NULL) == 0);
+    read_line();
+    usleep(100000);
+    CHECK(ptrace(PTRACE_INTERRUPT, pid, NULL, NULL) == 0 && waitpid(pid, NULL, 0) == pid);
+    CHECK(ptrace(PTRACE_DETACH, pid, NULL, NULL) == 0);
+    read_line();
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+}
+
 // Children come and go all the time, each with a copy of the table.
 static void wait_forking(void) {
     struct pollfd p = {.fd = 0, .events = POLLIN};
@@ -341,6 +358,7 @@ static const struct {
     {"dead_leader", wait_dead_leader},
     {"own_table", wait_own_table},
     {"traced", wait_traced},
+    {"traced_briefly", wait_traced_briefly},
     {"forking", wait_forking},
     {"queued_signals", wait_queued_signals},
     {"with_a_strict_filter", wait_with_a_strict_filter},
