@@ -18,7 +18,10 @@ import { writeDumpConfig } from "./dump-config.js";
 import { checkpointFiles } from "./paths.js";
 import { freezeServed, refuseTraced } from "./traced.js";
 
-type DumpDeps = Pick<Deps, "containerd" | "freezer" | "guests" | "paths" | "settings" | "failpoint" | "log">;
+type DumpDeps = Pick<
+  Deps,
+  "containerd" | "freezer" | "guests" | "memoryd" | "paths" | "settings" | "failpoint" | "log"
+>;
 
 export interface DumpOptions {
   readonly checkpoint: string;
@@ -60,6 +63,7 @@ export async function dump(
   const directory = paths.checkpoint(options.checkpoint);
   undo.defer(() => rm(directory, { recursive: true, force: true }));
   await refuseTraced(freezer, sandbox.id, signal);
+  await deps.memoryd.settle(freezer.procsPath(sandbox.id), signal);
   undo.defer(() => reopen(deps, sandbox));
   await settleAll(guests.close(sandbox.id, signal), makeDirectories(directory));
   const frozen = startStopwatch();

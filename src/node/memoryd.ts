@@ -17,9 +17,11 @@ export interface Memoryd extends AsyncDisposable {
   readonly isAvailable: boolean;
   /**
    * Takes over the listeners of the processes in a control group, given as the path of its cgroup.procs. Gives how
-   * many threads still have one, which keeps a dump from working: ask again before it.
+   * many threads still have one, which keeps a dump from working.
    */
   adopt(procs: string, signal?: AbortSignal): Promise<{ readonly pending: number }>;
+  /** Before a dump: asks once more where threads still had one. */
+  settle(procs: string, signal?: AbortSignal): Promise<void>;
 }
 
 export interface MemorydOptions {
@@ -52,16 +54,23 @@ export async function openMemoryd(options: MemorydOptions): Promise<Memoryd> {
     });
     return reviving;
   };
+  const pendingIn = new Set<string>();
+  const adopt: Memoryd["adopt"] = async (procs, signal) => {
+    const answer = await ask(options.socket, `adopt ${procs}`, signal).catch(async (thrown: unknown) => {
+      if (!isDomainError(thrown, "unavailable")) throw thrown;
+      await reviveOnce();
+      return ask(options.socket, `adopt ${procs}`, signal);
+    });
+    const [, pending = "0"] = /^adopted \d+(?: pending (\d+))?$/.exec(answer) ?? unexpected(answer);
+    if (Number(pending) > 0) pendingIn.add(procs);
+    else pendingIn.delete(procs);
+    return { pending: Number(pending) };
+  };
   return {
     isAvailable: true,
-    async adopt(procs, signal) {
-      const answer = await ask(options.socket, `adopt ${procs}`, signal).catch(async (thrown: unknown) => {
-        if (!isDomainError(thrown, "unavailable")) throw thrown;
-        await reviveOnce();
-        return ask(options.socket, `adopt ${procs}`, signal);
-      });
-      const [, pending = "0"] = /^adopted \d+(?: pending (\d+))?$/.exec(answer) ?? unexpected(answer);
-      return { pending: Number(pending) };
+    adopt,
+    async settle(procs, signal) {
+      if (pendingIn.has(procs)) await adopt(procs, signal);
     },
     async [Symbol.asyncDispose]() {
       // It ends once the last sandbox that it serves has.
@@ -81,6 +90,7 @@ export function unavailable(reason: string): Memoryd {
         { hint: "`ramet doctor` tells more; restore it on a machine where it works" },
       );
     },
+    async settle() {},
     async [Symbol.asyncDispose]() {},
   };
 }
