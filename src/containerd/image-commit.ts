@@ -19,7 +19,7 @@ import { openImages, type ResolvedImage } from "./images.js";
 import { withLease } from "./leases.js";
 import { isShifted, readOnlyMounts } from "./mounts.js";
 import { parseImageName } from "./reference.js";
-import { openSnapshots, type Snapshots, snapshotter } from "./snapshots.js";
+import { type NewSnapshot, openSnapshots, type Snapshots, snapshotter } from "./snapshots.js";
 
 /** What the new image's config says otherwise than its base's. */
 export type ConfigChanges = Partial<Pick<ImageConfig, "env" | "user" | "cwd" | "entrypoint" | "cmd">>;
@@ -85,10 +85,13 @@ async function packLayer(
   const snapshots = openSnapshots(connection);
   const prefix = `ramet-commit-${randomUUID()}`;
   const views = { lower: `${prefix}-lower`, upper: `${prefix}-upper` };
+  // After a crash the lease keeps them for hours, and the snapshot under them with them: a start removes what is labelled.
+  const temporary = { isRoot: false, labels: { "ramet.commit": prefix } };
   return await withCleanUp(
     async () => {
-      const lower = await snapshots.view({ key: views.lower, parent: base, isRoot: false }, signal);
-      const upper = await readOnlyView(snapshots, { key: views.upper, of: snapshotKey }, signal);
+      const lower = await snapshots.view({ key: views.lower, parent: base, ...temporary }, signal);
+      const view = { key: views.upper, of: snapshotKey, ...temporary };
+      const upper = await readOnlyView(snapshots, view, signal);
       const descriptor = await openDiffs(connection).create({ lower, upper }, signal);
       const { labels } = await openContent(connection).info(descriptor.digest, signal);
       const diffId = labels["containerd.io/uncompressed"];
@@ -103,15 +106,22 @@ async function packLayer(
   );
 }
 
-async function readOnlyView(snapshots: Snapshots, view: { key: string; of: string }, signal?: AbortSignal) {
-  const { kind, labels } = await snapshots.stat(view.of, signal);
+interface ReadOnlyView extends Omit<NewSnapshot, "parent"> {
+  readonly of: string;
+}
+
+async function readOnlyView(
+  snapshots: Snapshots,
+  { of: parent, ...view }: ReadOnlyView,
+  signal?: AbortSignal,
+) {
+  const { kind, labels } = await snapshots.stat(parent, signal);
   if (isShifted(labels))
-    throw new DomainError("failed_precondition", `snapshot ${view.of} has shifted owners on disk`, {
+    throw new DomainError("failed_precondition", `snapshot ${parent} has shifted owners on disk`, {
       hint: "commit an unshifted copy of it",
     });
-  if (kind === "committed")
-    return await snapshots.view({ key: view.key, parent: view.of, isRoot: false }, signal);
-  return readOnlyMounts(await snapshots.mounts(view.of, signal));
+  if (kind === "committed") return await snapshots.view({ ...view, parent }, signal);
+  return readOnlyMounts(await snapshots.mounts(parent, signal));
 }
 
 /** Unpacks the layer on the base's snapshot under its chain id, as containerd does for a pulled image. */

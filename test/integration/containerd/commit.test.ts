@@ -116,6 +116,20 @@ test("the image is an ordinary base: a commit of a commit has both layers", asyn
   parseConfig(await containerd.content.readBytes(manifest.config.digest));
 });
 
+test("what it makes for a moment carries our label, so that a start after a crash removes it", async () => {
+  await layerWith("work", base, async (path) => writeFile(join(path, "one"), "1"));
+  await containerd.snapshots.commit({ key: "work", name: "done" });
+  const seen = new Set<string>();
+  let isOver = false;
+  const committing = containerd.commit({ ...request, name: "made:1", snapshotKey: "done" }).finally(() => {
+    isOver = true;
+  });
+  while (!isOver)
+    for (const { key } of await containerd.snapshots.list(['labels."ramet.commit"'])) seen.add(key.slice(-5));
+  await committing;
+  expect([...seen].sort()).toEqual(["lower", "upper"]);
+});
+
 test("the same layer twice, and a layer without a change, are fine", async () => {
   await layerWith("same", base, async (path) => writeFile(join(path, "same"), "same"));
   await layerWith("empty", base, async () => {});
