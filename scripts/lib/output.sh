@@ -64,15 +64,29 @@ finish_begun() {
   return "$(cat "$1/code")"
 }
 
-# end_begun DIRECTORY...: ends what was begun and still runs, with all that it started, and waits for it.
+# end_begun DIRECTORY...: ends what was begun and still runs, with all that it started, and waits for it: 10 s, then SIGKILL.
 end_begun() {
-  local end_directory end_pids
+  local end_directory end_pids end_tries
   for end_directory; do
     if [ ! -e "$end_directory/pid" ] || [ -e "$end_directory/code" ]; then continue; fi
     mapfile -t end_pids < <(descendants "$(cat "$end_directory/pid")")
     kill -TERM "${end_pids[@]}" 2>/dev/null || true
-    while kill -0 "${end_pids[@]}" 2>/dev/null; do pause_briefly; done
+    for ((end_tries = 0; end_tries < 500; end_tries++)); do
+      any_runs "${end_pids[@]}" || break
+      pause_briefly
+    done
+    kill -KILL "${end_pids[@]}" 2>/dev/null || true
   done
+}
+
+# any_runs PID...: whether one of them runs; what has ended and was not waited for yet does not.
+any_runs() {
+  local any_pid any_state
+  for any_pid; do
+    any_state=$(sed -n 's/^State:\t\(.\).*/\1/p' "/proc/$any_pid/status" 2>/dev/null) || continue
+    case $any_state in '' | Z | X) ;; *) return 0 ;; esac
+  done
+  return 1
 }
 
 # descendants PID: the process and all that it started.
