@@ -1,6 +1,7 @@
 /** The agent's API for a registry of the same process: the calls of the socket, without their way through it. */
 import { DomainError, toDomainError } from "../lib/errors.js";
 import type { ApiLog } from "../lib/grpc-status.js";
+import { linkSignals } from "../lib/signal.js";
 import type { Node } from "../node/node.js";
 import { localServices } from "./services.js";
 
@@ -13,7 +14,8 @@ export interface LocalApiOptions {
 
 /** Calls throw DomainError. Disposing ends those that are under way. */
 export function openLocalApi(node: Node, log: ApiLog, { timeoutMs, refuse }: LocalApiOptions) {
-  const stopping = new AbortController();
+  // Each call that is under way listens to it.
+  const stopping = linkSignals();
   const closing = stopping.signal;
   const toError = (thrown: unknown, method: string) => {
     const err = toDomainError(thrown, method);
