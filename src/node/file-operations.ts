@@ -8,8 +8,10 @@ import { readFile, writeFile } from "./file-transfer.js";
 import { watchFiles } from "./file-watch.js";
 import type { FileRef, Files } from "./files.js";
 import type { Guest } from "./guests.js";
+import { openTransferTurns } from "./transfer-turns.js";
 
-export function openFiles(deps: FileDeps): Files {
+export function openFiles(fileDeps: FileDeps): Files {
+  const deps = { ...fileDeps, turns: openTransferTurns() };
   return {
     ...nameOperations(deps),
     ...attributeOperations(deps),

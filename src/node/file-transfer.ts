@@ -7,8 +7,11 @@ import { fileInfo } from "./file-info.js";
 import type { FileDeps, FilePlace } from "./file-place.js";
 import type { FileInfo } from "./files.js";
 import type { Guest } from "./guests.js";
+import type { TransferTurns } from "./transfer-turns.js";
 
-type TransferDeps = Pick<FileDeps, "guests">;
+export interface TransferDeps extends Pick<FileDeps, "guests"> {
+  readonly turns: TransferTurns;
+}
 
 export interface ReadRange {
   readonly offset: number;
@@ -25,11 +28,38 @@ type Part =
  * is another one by then. `data` is for one reader; leaving it early, or the signal, closes the file.
  */
 export async function readFile(
-  { guests }: TransferDeps,
-  { id, file }: FilePlace,
+  { guests, turns }: TransferDeps,
+  place: FilePlace,
   range: ReadRange,
   signal: AbortSignal,
-): Promise<{ file: FileInfo; data: AsyncIterable<Uint8Array> }> {
+): Promise<OpenedFile> {
+  const end = await turns.take(place.id, signal);
+  signal.addEventListener("abort", end, { once: true });
+  try {
+    return await openFile({ guests }, place, { range, end }, signal);
+  } catch (thrown) {
+    end();
+    throw thrown;
+  }
+}
+
+interface OpenedFile {
+  readonly file: FileInfo;
+  readonly data: AsyncIterable<Uint8Array>;
+}
+
+interface Opening {
+  readonly range: ReadRange;
+  /** Called once nothing more is read. */
+  readonly end: () => void;
+}
+
+async function openFile(
+  { guests }: Pick<TransferDeps, "guests">,
+  { id, file }: FilePlace,
+  { range, end }: Opening,
+  signal: AbortSignal,
+): Promise<OpenedFile> {
   const reading = createReading(range);
   const open = async (guest: Guest, _attempt: number, linked: AbortSignal) => {
     const opened = await guest.files.read(file, reading.rest(), linked);
@@ -40,7 +70,7 @@ export async function readFile(
   if (first.done === true || first.value.kind !== "file") {
     throw new DomainError("internal", `reading ${file.path} began without the file`);
   }
-  return { file: first.value.file, data: { [Symbol.asyncIterator]: () => dataOf(parts) } };
+  return { file: first.value.file, data: { [Symbol.asyncIterator]: () => dataOf(parts, end) } };
 }
 
 function createReading({ offset, length }: ReadRange) {
@@ -82,16 +112,23 @@ function changed(path: string): DomainError {
 }
 
 /** Leaving it before its start has to close the file too, which a generator would not do. */
-function dataOf(parts: AsyncIterator<Part>): AsyncIterator<Uint8Array, undefined> {
+function dataOf(parts: AsyncIterator<Part>, end: () => void): AsyncIterator<Uint8Array, undefined> {
   return {
     async next() {
-      const part = await parts.next();
-      if (part.done === true) return { done: true, value: undefined };
-      if (part.value.kind === "data") return { done: false, value: part.value.data };
-      throw new DomainError("internal", "a file began twice");
+      try {
+        const part = await parts.next();
+        if (part.done !== true && part.value.kind === "data") return { done: false, value: part.value.data };
+        if (part.done !== true) throw new DomainError("internal", "a file began twice");
+      } catch (thrown) {
+        end();
+        throw thrown;
+      }
+      end();
+      return { done: true, value: undefined };
     },
     async return() {
       await parts.return?.();
+      end();
       return { done: true, value: undefined };
     },
   };
@@ -110,7 +147,7 @@ export interface FileContent {
  * `unavailable`, as the content cannot be asked for twice.
  */
 export async function writeFile(
-  { guests }: TransferDeps,
+  { guests, turns }: TransferDeps,
   { id, file }: FilePlace,
   { data, mode, parents, inPlace = false }: FileContent,
   signal: AbortSignal,
@@ -120,5 +157,10 @@ export async function writeFile(
     const { entry } = await guest.files.write(content, { atomic: !inPlace, mode, parents }, linked);
     return fileInfo(entry);
   };
-  return guests.call(id, write, signal);
+  const end = await turns.take(id, signal);
+  try {
+    return await guests.call(id, write, signal);
+  } finally {
+    end();
+  }
 }
