@@ -8,10 +8,13 @@ import { fileURLToPath } from "node:url";
 import { Sandbox } from "e2b";
 import { type Api, connectAgent } from "../../src/cli/client.js";
 import { type Address, formatAddress } from "../../src/lib/address.js";
+import { mapLimited } from "../../src/lib/limit.js";
 import { openScope, type Scope } from "../../src/lib/scope.js";
 import { waitUntil } from "../../src/lib/signal.js";
 import { freeAddress, makeTeam, makeToken, registryAdmin } from "../../test/support/registry-process.js";
 import { buildTemplate } from "../ours.js";
+import { emptySlots } from "../scale/claims.js";
+import { remove } from "../scale/ours.js";
 import type { Stage } from "../stage.js";
 import { serverWorkload } from "./inside.js";
 
@@ -56,6 +59,7 @@ export async function deploy(stage: Stage, options: DeployOptions): Promise<Depl
     AbortSignal.timeout(60_000),
   );
   scope.defer(() => api[Symbol.dispose]());
+  scope.defer(() => removeSandboxes(api));
   for await (const _ of api.images.import({ path: archive, name: "bench:latest" }));
   await buildTemplate(api, { name: template, image: stage.image, workload: serverWorkload });
   const url = `http://${formatAddress(rest)}`;
@@ -74,6 +78,13 @@ export async function deploy(stage: Stage, options: DeployOptions): Promise<Depl
     ...{ name, address: rest, client, template, api, pids },
     [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),
   };
+}
+
+/** They would outlive their agent, and nobody would find them: its directory goes with it. */
+async function removeSandboxes(api: Api): Promise<void> {
+  const { sandboxes } = await api.sandboxes.list({});
+  await mapLimited(sandboxes, 4, ({ id }) => remove(api, id));
+  await emptySlots(api, template).catch(() => {});
 }
 
 interface Place {
