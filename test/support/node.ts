@@ -67,8 +67,11 @@ export async function startTestNode(
     memorydSocket: sections.memory?.memoryd_socket ?? join(runDir, "memoryd.sock"),
     async restart(between, failpoints, sharing) {
       await started[Symbol.asyncDispose]();
-      await between?.();
-      started = await start(failpoints, sharing);
+      try {
+        await between?.();
+      } finally {
+        started = await start(failpoints, sharing);
+      }
     },
     async [Symbol.asyncDispose]() {
       await started[Symbol.asyncDispose]();
