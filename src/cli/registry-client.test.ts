@@ -120,7 +120,7 @@ describe("the way to a registry", () => {
     ["nothing listens", "http://127.0.0.1:1", 7, "cannot reach the registry at http://127.0.0.1:1"],
     ["it is no address", "127.0.0.1:7070", 2, "is not the address of a registry"],
     ["it is another kind of address", "file:///etc/passwd", 2, "is not the address of a registry"],
-    ["the key would go in clear", "http://registry.example:7070", 4, "in clear"],
+    ["the key would go in clear", "http://ramet.example:7070", 4, "in clear"],
   ])("ends in words when %s", async (_why, url, exitCode, words) => {
     const result = await runCli(["team", "ls", "--registry", url], { env: { RAMET_ADMIN_KEY: adminKey } });
     expect(result).toMatchObject({ exitCode, stderr: expect.stringContaining(words) });
