@@ -1,17 +1,15 @@
 """Runs every test against each given guest binary, each test with a guest of its own as PID 1 of a new
 pid, mount, uts and network namespace. Ends with "N passed, N failed"."""
-import importlib
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-import time
-import traceback
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "../../../test/support")]
 import client  # noqa: E402
+from run_tests import Runner  # noqa: E402
 
 MODULES = ["protocol", "process", "output", "files", "watch", "dial", "dump", "limits"]
 # /etc is a copy, so that identity has something to write to; /dev/pts is new, for its ownership.
@@ -96,55 +94,5 @@ class Guest(client.Client):
         assert self.daemon.returncode == 0, f"exit code {self.daemon.returncode}"
 
 
-def on_alarm(_signo, _frame):
-    raise AssertionError(f"took longer than {TEST_SECONDS} s")
-
-
-def run_one(binary, test):
-    guest = Guest(binary, getattr(test, "options", ()))
-    signal.alarm(TEST_SECONDS)
-    try:
-        test(guest)
-    finally:
-        signal.alarm(0)
-        guest.stop()
-
-
-def succeeds(binary, test, label):
-    """A whole run meets a stall of its machine now and then: with CI set, what fails is tried once more and named."""
-    for last in ((False, True) if os.environ.get("CI") else (True,)):
-        begin = time.monotonic()
-        try:
-            run_one(binary, test)
-            print(f"ok    {label} ({time.monotonic() - begin:.2f} s)", flush=True)
-            return True
-        except Exception:
-            print(f"{'FAIL ' if last else 'again'} {label}\n{traceback.format_exc()}", flush=True)
-            if last:
-                return False
-
-
-def tests_of(names):
-    for module in MODULES:
-        loaded = importlib.import_module("tests_" + module)
-        for name, test in list(vars(loaded).items()):
-            if name.startswith("test_") and (not names or any(n in name for n in names)):
-                yield module, name[5:], test
-
-
-def main():
-    binaries = [a for a in sys.argv[1:] if "/" in a]
-    names = [a for a in sys.argv[1:] if "/" not in a]
-    passed = failed = 0
-    signal.signal(signal.SIGALRM, on_alarm)
-    for binary in binaries:
-        for module, name, test in tests_of(names):
-            label = f"{os.path.basename(binary)}: {module}: {name.replace('_', ' ')}"
-            succeeded = succeeds(binary, test, label)
-            passed, failed = passed + succeeded, failed + (not succeeded)
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(Runner(MODULES, Guest, TEST_SECONDS).main(sys.argv[1:]))

@@ -13,10 +13,6 @@ DEADLINE = 20
 PAGE = 4096
 
 
-class CannotRun(Exception):
-    """A test needs what this machine lacks."""
-
-
 def until(condition, what, seconds=DEADLINE):
     end = time.monotonic() + seconds
     while True:

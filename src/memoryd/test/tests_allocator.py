@@ -1,7 +1,7 @@
 """Allocators whose memory was mapped from a file while they had it in use."""
 import os
 
-from daemon import CannotRun
+from run_tests import CannotRun
 
 
 def run(daemon, **environment):

@@ -3,7 +3,8 @@ import os
 import shutil
 import signal
 
-from daemon import BUILD, CannotRun
+from daemon import BUILD
+from run_tests import CannotRun
 
 NODE = """
 const keep = [];
