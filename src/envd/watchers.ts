@@ -38,18 +38,28 @@ export function openWatchers(node: Pick<EnvdNode, "sandboxes">): Watchers {
     throw new DomainError("not_found", `watcher ${JSON.stringify(id.slice(0, 80))} not found`);
   }
 
+  async function isGone(sandbox: string): Promise<boolean> {
+    return node.sandboxes.get(sandbox).then(
+      () => false,
+      (failure: unknown) => isDomainError(failure, "not_found"),
+    );
+  }
+
   /** A sandbox that is gone takes its watchers with it; a paused one keeps them. */
   async function end(id: string, watcher: Watcher, thrown: unknown): Promise<void> {
     watcher.ended = toDomainError(thrown);
-    const isThere = await node.sandboxes.get(watcher.sandbox).then(
-      () => true,
-      (failure: unknown) => !isDomainError(failure, "not_found"),
-    );
-    if (!isThere) watchers.delete(id);
+    if (await isGone(watcher.sandbox)) watchers.delete(id);
+  }
+
+  /** Those whose sandbox was deleted while it was paused: nobody was told. */
+  async function forgetGone(): Promise<void> {
+    for (const [id, { sandbox, ended }] of watchers)
+      if (ended !== undefined && (await isGone(sandbox))) watchers.delete(id);
   }
 
   return {
     async create(sandbox, open, signal) {
+      await forgetGone();
       const held = [...watchers.values()].filter((watcher) => watcher.sandbox === sandbox).length;
       if (held >= watchersMax)
         throw new DomainError("resource_exhausted", `the sandbox has ${held} watchers`, {
@@ -90,16 +100,17 @@ export function openWatchers(node: Pick<EnvdNode, "sandboxes">): Watchers {
   };
 }
 
-/** Resolves at `ready`; what comes after it is kept, what ends it is told. */
+/** Resolves at `ready`; what comes after it is kept, what ends it is told. Until then `signal` ends this attempt alone. */
 function follow(
   watcher: Watcher,
   onEnd: (thrown: unknown) => Promise<void>,
   signal: AbortSignal,
 ): Promise<void> {
-  const { signal: stopped } = watcher.stopping;
+  const attempt = new AbortController();
+  const stopped = AbortSignal.any([watcher.stopping.signal, attempt.signal]);
   return new Promise((resolve, reject) => {
     let isReady = false;
-    const giveUp = () => watcher.stopping.abort(signal.reason);
+    const giveUp = () => attempt.abort(signal.reason);
     signal.addEventListener("abort", giveUp, { once: true });
     const run = async () => {
       for await (const item of watcher.open(stopped)) {
