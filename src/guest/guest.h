@@ -12,7 +12,7 @@
 #include "wire.h"
 
 #define GUEST_VERSION "1.0.0"
-#define MAX_CONNECTIONS 256u
+#define MAX_CONNECTIONS 1024u
 #define MAX_PROCESSES 1024u
 #define MAX_EXITED 64u
 #define MAX_RING_TOTAL (128u * 1024u * 1024u)

@@ -16,7 +16,10 @@ export interface PortDeps extends SandboxFinder {
   readonly guests: Pick<Guests, "call">;
 }
 
-/** The guest takes 256 connections in all: what is left is for commands, files, and the dump of a pause. */
+/**
+ * The guest takes 1,024 connections in all, 256 where it is of an earlier release, and holds bytes for each in the
+ * sandbox's memory. What is left is for commands, files, and the dump of a pause.
+ */
 export const connectionsMax = 192;
 
 export function openPorts(deps: PortDeps): Ports {
