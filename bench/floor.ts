@@ -28,6 +28,11 @@ export interface FloorOptions {
   readonly prefix?: string;
   /** Where dumps go, on what file system one likes; below `directory` otherwise. */
   readonly images?: string;
+  /**
+   * What a shell in the source does once it is restored, where ours was asked the same: a dump looks through every page
+   * that a process has touched since.
+   */
+  readonly asked?: string;
 }
 
 interface Bundle {
@@ -53,6 +58,7 @@ function verbsOf(options: FloorOptions, source: Bundle, images: string) {
     dump: (...more: string[]) =>
       runc("checkpoint", ...more, "--image-path", images, "--work-path", source.workDir, source.id),
     thaw: () => runc("resume", source.id),
+    ask: (id: string, script: string) => runc("exec", id, "/bin/sh", "-c", script),
     async remove(bundle: Bundle) {
       const pids = JSON.parse(await runc("ps", "--format", "json", bundle.id)) as number[];
       await runc("delete", "--force", bundle.id);
@@ -87,7 +93,7 @@ export async function openFloor(options: FloorOptions): Promise<Contestant & Asy
   const clones = await mapLimited(names, 4, makeBundle);
   const other = await makeBundle(`${prefix}other`);
   const { images = join(directory, "images") } = options;
-  const { start, restore, freeze, dump, thaw, remove } = verbsOf(options, source, images);
+  const { start, restore, freeze, dump, thaw, ask, remove } = verbsOf(options, source, images);
 
   async function fork({ time }: Recorder, count: 1 | 16): Promise<void> {
     const bundles = clones.slice(0, count);
@@ -103,6 +109,7 @@ export async function openFloor(options: FloorOptions): Promise<Contestant & Asy
 
   await restore(source, goldenImages);
   await takeListeners(options.memorydSocket, cgroupOf(source.id));
+  if (options.asked !== undefined) await ask(source.id, options.asked);
   return {
     name: "floor",
     steps: {

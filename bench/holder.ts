@@ -47,6 +47,9 @@ while True:
 /** Of the first page of each 256 KiB: it reads in all of the memory, and takes milliseconds. */
 export const digestOf = (api: Api, sandbox: string) => ask(api, sandbox, "USR2");
 
+/** The same, for a shell in the process's container. */
+export const digestScript = askScript("USR2");
+
 /** The same pages each time. */
 export const changeOnePercent = (api: Api, sandbox: string) => ask(api, sandbox, "USR1");
 
@@ -54,18 +57,19 @@ export const changeOnePercent = (api: Api, sandbox: string) => ask(api, sandbox,
 export const waitUntilReady = (api: Api, sandbox: string) =>
   shell(api, sandbox, `${until(`test -e ${readyFile}`)} && echo ready`);
 
+function askScript(signal: string): string {
+  return `rm -f /tmp/answer && kill -${signal} $(cat /tmp/pid) && ${until("test -e /tmp/answer")} && cat /tmp/answer`;
+}
+
 async function ask(api: Api, sandbox: string, signal: string): Promise<string> {
-  const answer = await shell(
-    api,
-    sandbox,
-    `rm -f /tmp/answer && kill -${signal} $(cat /tmp/pid) && ${until("test -e /tmp/answer")} && cat /tmp/answer`,
-  );
+  const answer = await shell(api, sandbox, askScript(signal));
   if (answer === "") throw new Error(`the process in ${sandbox} does not answer`);
   return answer;
 }
 
-const until = (condition: string) =>
-  `i=0; until ${condition}; do i=$((i + 1)); [ $i -lt 12000 ] || exit 1; sleep 0.01; done`;
+function until(condition: string): string {
+  return `i=0; until ${condition}; do i=$((i + 1)); [ $i -lt 12000 ] || exit 1; sleep 0.01; done`;
+}
 
 /** What a command wrote to standard output. */
 export async function shell(api: Api, sandbox: string, script: string): Promise<string> {

@@ -3,7 +3,7 @@ import { statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { openScope, type Scope } from "../../src/lib/scope.js";
 import { openFloor } from "../floor.js";
-import { holderOf } from "../holder.js";
+import { digestScript, holderOf } from "../holder.js";
 import { describeMachine } from "../machine.js";
 import { readMeminfo } from "../memory.js";
 import { writeResults } from "../output.js";
@@ -107,6 +107,7 @@ async function openSize(stage: Both, { clones, runsc }: ScaleOptions, size: Size
       memorydSocket: stage.memorydSocket,
       // A tmpfs, on the machine or in the mount namespace that this runs in.
       images: `${stage.run}-dump-${sizeMib}`,
+      asked: digestScript,
     }),
   );
   const trials = [...ours.trials, ...floorTrials(floor, size)];
