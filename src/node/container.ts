@@ -124,19 +124,29 @@ async function makeDirectories(
   await rm(directory, { recursive: true, force: true });
   // The mapped root walks through here to its guest directory.
   await mkdir(directory, { recursive: true, mode: 0o711 });
-  const guestDir = paths.guestDir(sandbox.id);
-  await mkdir(guestDir);
-  await chown(guestDir, 0, settings.ids.base);
+  await mkdir(paths.guestDir(sandbox.id));
+  const [hasMemory] = await settleAll(
+    placeMemory({ paths, settings }, sandbox.id, checkpointDir),
+    fillGuestDirectory({ paths, settings }, sandbox),
+    mkdir(paths.restoreWork(sandbox.id), { mode: 0o700 }),
+    writeFile(paths.criuConfig(sandbox.id), criuConfig(), { mode: 0o600 }),
+  );
+  return hasMemory;
+}
+
+async function fillGuestDirectory(
+  { paths, settings }: Pick<ContainerDeps, "paths" | "settings">,
+  { id, spec }: Sandbox,
+): Promise<void> {
+  const guestDir = paths.guestDir(id);
+  await settleAll(
+    // Only host root's to change: the directory is sticky.
+    spec.bootId === undefined ? undefined : writeFile(paths.bootId(id), `${spec.bootId}\n`, { mode: 0o444 }),
+    link(paths.guestBinary(spec.guestVersion), join(guestDir, "guest")),
+    chown(guestDir, 0, settings.ids.base),
+  );
   // The mapped root may make its socket here, and take away nothing but its own.
   await chmod(guestDir, 0o1775);
-  // Only host root's to change: the directory is sticky.
-  if (sandbox.spec.bootId !== undefined)
-    await writeFile(paths.bootId(sandbox.id), `${sandbox.spec.bootId}\n`, { mode: 0o444 });
-  const hasMemory = await placeMemory({ paths, settings }, sandbox.id, checkpointDir);
-  await mkdir(paths.restoreWork(sandbox.id), { mode: 0o700 });
-  await writeFile(paths.criuConfig(sandbox.id), criuConfig(), { mode: 0o600 });
-  await link(paths.guestBinary(sandbox.spec.guestVersion), join(guestDir, "guest"));
-  return hasMemory;
 }
 
 async function createContainer(

@@ -84,7 +84,7 @@ export async function makeSandbox(deps: Deps, planned: NewSandbox, signal: Abort
     failpoint("create.started");
     await giveIdentity(deps, sandbox, signal);
     const state = { status: "running", since: deps.now(), ...live } as const;
-    const running = store.transact(() => moveTo(deps, sandbox.id, state));
+    const running = await store.soon(() => moveTo(deps, sandbox.id, state));
     undo.move();
     if (!sandbox.isSlot)
       deps.record("sandbox.created", { sandbox: sandbox.id, attributes: { origin: sandbox.origin.kind } });

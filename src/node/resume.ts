@@ -101,7 +101,7 @@ export async function completeResume(
   const generation = sandbox.generation + 1;
   await giveIdentity(deps, { ...sandbox, generation }, AbortSignal.timeout(30_000));
   const own = ownMemory(deps, checkpoint);
-  const running = deps.store.transact((store) => {
+  const running = await deps.store.soon((store) => {
     const next = { status: "running", since: deps.now(), pid, pidStart } as const;
     const moved = store.sandboxes.update(sandbox.id, (current) => ({
       ...current,
