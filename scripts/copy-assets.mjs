@@ -1,5 +1,5 @@
-// Copies what tsc does not emit (SQL migrations, the registry's page, the C programs) from src to dist, and makes the commands executable.
-import { chmodSync, cpSync, existsSync } from "node:fs";
+// Copies what tsc does not emit (SQL migrations, the registry's page, the C programs) from src to dist.
+import { cpSync, existsSync } from "node:fs";
 
 for (const migrations of ["store/migrations", "registry-store/sqlite/migrations"])
   cpSync(`src/${migrations}`, `dist/${migrations}`, { recursive: true });
@@ -10,6 +10,3 @@ else console.warn("no guest yet: `make -C src/guest`, then build again");
 // Only built on x86-64.
 const memoryd = "src/memoryd/build/memoryd";
 if (existsSync(memoryd)) cpSync(memoryd, "dist/memoryd/memoryd");
-for (const command of ["dist/bin/ramet.js", "dist/bin/rametd.js"]) {
-  if (existsSync(command)) chmodSync(command, 0o755);
-}

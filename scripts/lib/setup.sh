@@ -69,7 +69,7 @@ build_typescript() {
   local key stamp=$checkout/dist/.build-key programs=(src/guest/build/guest)
   cd "$checkout" || return
   if memoryd_is_possible; then programs+=(src/memoryd/build/memoryd); fi
-  key=$(find src proto package.json package-lock.json tsconfig*.json buf*.yaml -type f \
+  key=$(find src proto scripts/bundle.mjs scripts/copy-assets.mjs package.json package-lock.json tsconfig*.json buf*.yaml -type f \
     -not -path 'src/gen/*' -not -path 'src/guest/*' -not -path 'src/memoryd/*' \
     -not -name '*.test.ts' -print0 |
     sort -z | xargs -0 sha256sum "${programs[@]}" | sha256sum)

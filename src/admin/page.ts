@@ -1,7 +1,9 @@
 /** GET /: a page for people, and for programs where the rest of the registry is. The page asks the administration. */
+
 import { readFile } from "node:fs/promises";
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
+import { shipped } from "../lib/shipped.js";
 
 /** What programs get: `ramet --registry` finds the nodes' API by it. */
 export const welcomeSchema = z.object({
@@ -29,7 +31,7 @@ const headers = {
 
 export async function servePage(app: FastifyInstance, welcome: Welcome): Promise<void> {
   for (const [path, { name, type }] of Object.entries(files)) {
-    const text = await readFile(new URL(`page/${name}`, import.meta.url), "utf8");
+    const text = await readFile(shipped(`admin/page/${name}`), "utf8");
     app.get(path, async (request, reply) => {
       if (path === "/" && !wantsHtml(request.headers.accept))
         return reply.header("vary", "accept").send(welcome);

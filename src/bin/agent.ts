@@ -1,4 +1,5 @@
 /** What runs in the process of an agent: the node, its API, and where it is a node of a registry, its membership. */
+
 import { fileURLToPath } from "node:url";
 import { serveApi, serveRemote } from "../api/serve.js";
 import type { AgentConfig } from "../config/schema.js";
@@ -6,6 +7,7 @@ import { type NodeCarrier, openCarrier } from "../envd/carrier.js";
 import { formatAddress } from "../lib/address.js";
 import type { Logger } from "../lib/log.js";
 import { openScope } from "../lib/scope.js";
+import { shipped } from "../lib/shipped.js";
 import { openMembership } from "../membership/membership.js";
 import { readToken } from "../membership/read-token.js";
 import type { Node } from "../node/node.js";
@@ -22,7 +24,7 @@ export interface RunningAgent extends AsyncDisposable {
   readonly dataPlane: NodeCarrier;
 }
 
-const built = (path: string) => fileURLToPath(new URL(`../${path}`, import.meta.url));
+const built = (path: string) => fileURLToPath(shipped(path));
 
 export async function runAgent(
   { config, version, log }: RunOptions,

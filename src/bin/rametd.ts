@@ -1,5 +1,4 @@
 #!/usr/bin/env node
-/** `rametd`: signals, configuration, and one `await using` for all that runs. */
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
@@ -11,6 +10,8 @@ import { agentProgram, nameOfHost } from "../config/schema.js";
 import { DomainError, toDomainError } from "../lib/errors.js";
 import { createLogger } from "../lib/log.js";
 import { openScope } from "../lib/scope.js";
+/** `rametd`: signals, configuration, and one `await using` for all that runs. */
+import { shipped } from "../lib/shipped.js";
 import { notifyReady } from "../lib/systemd-notify.js";
 import { runAgent } from "./agent.js";
 import { runRegistry } from "./registry.js";
@@ -44,7 +45,7 @@ this machine alone.
 } as const;
 const usage = Object.values(usages).join("\n");
 
-const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
+const { version } = JSON.parse(readFileSync(shipped("../package.json"), "utf8")) as {
   version: string;
 };
 

@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
 import { z } from "zod";
+import { shipped } from "../lib/shipped.js";
 
 const packageFile = z.object({ version: z.string() });
 
-/** The version in package.json, which lies at the same distance from src/ and from dist/. */
 export function clientVersion(): string {
-  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
+  const text = readFileSync(shipped("../package.json"), "utf8");
   return packageFile.parse(JSON.parse(text)).version;
 }

@@ -2,11 +2,12 @@
 import { readdir, readlink, stat } from "node:fs/promises";
 import { machine } from "node:os";
 import { fileURLToPath } from "node:url";
+import { shipped } from "../lib/shipped.js";
 import { failure, type Judgement, ok, warning } from "./finding.js";
 import type { Host } from "./host.js";
 
 const memoryPath = "/.ramet/memory/";
-const binary = fileURLToPath(new URL("../memoryd/memoryd", import.meta.url));
+const binary = fileURLToPath(shipped("memoryd/memoryd"));
 
 export async function checkSharedMemory(host: Host): Promise<Judgement> {
   const { sharing, memorydSocket } = host.config.memory;

@@ -3,7 +3,9 @@
  * synchronous and short. What a call has done survives the agent; what `transact` or `soon` has returned survives a
  * power cut too, with all that came before it: that is what may be acknowledged.
  */
+
 import type { Database } from "better-sqlite3";
+import { shipped } from "../lib/shipped.js";
 import { guarded } from "../sqlite/errors.js";
 import { durably, openGroupCommit, type Synchronous } from "../sqlite/group-commit.js";
 import { readMigrations } from "../sqlite/migrate.js";
@@ -38,7 +40,7 @@ export interface Store extends StoreWriter, AsyncDisposable {
   close(): Promise<void>;
 }
 
-const migrations = readMigrations(new URL("./migrations/", import.meta.url));
+const migrations = readMigrations(shipped("store/migrations/"));
 
 /** Opens or makes the database at `path` (mode 0600) and brings it up to date. Refuses a newer or damaged one. */
 export function openStore(path: string): Store {

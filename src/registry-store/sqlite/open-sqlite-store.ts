@@ -2,6 +2,7 @@
  * The registry's store in one SQLite file, for one process. Reads are answered at once; what is written at the same time
  * shares one commit and one wait for the disk.
  */
+import { shipped } from "../../lib/shipped.js";
 import { openGroupCommit } from "../../sqlite/group-commit.js";
 import { readMigrations } from "../../sqlite/migrate.js";
 import { openDatabase } from "../../sqlite/open-database.js";
@@ -15,7 +16,7 @@ import { openSandboxes } from "./sandboxes.js";
 import { openTeams } from "./teams.js";
 import { openTokens } from "./tokens.js";
 
-const migrations = readMigrations(new URL("./migrations/", import.meta.url));
+const migrations = readMigrations(shipped("registry-store/sqlite/migrations/"));
 
 /**
  * Opens or makes the database at `path` (mode 0600). `unavailable` while another process has it; `lockWaitMs` is how
