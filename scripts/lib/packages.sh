@@ -8,10 +8,10 @@ base_packages=(
   g++ gcc libc6-dev make musl-tools python3
   mmdebstrap umoci
 )
-# Only for the tests: sanitizers and the fuzzer, a loop-mounted file system, an allocator, a compiler for another
-# runtime, what crit is written with, the linters of scripts and of units.
+# Only for the tests: sanitizers and the fuzzer, a loop-mounted file system, an allocator, compilers for other
+# runtimes, what crit is written with, the linters of scripts and of units.
 test_packages=(
-  clang e2fsprogs golang-go libclang-rt-dev libjemalloc2 python3-protobuf shellcheck systemd
+  clang e2fsprogs golang-go libclang-rt-dev libjemalloc2 openjdk-17-jdk-headless python3-protobuf shellcheck systemd
 )
 
 # missing_packages PACKAGE...: prints those that are not installed.

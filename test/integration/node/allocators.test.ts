@@ -23,8 +23,25 @@ beforeAll(async () => {
   ]);
   const env = { CGO_ENABLED: "0", GOCACHE: join(built, "cache"), GO111MODULE: "off" };
   await execa("go", ["build", "-o", join(built, "go"), join(sources, "churn.go")], { env });
-});
+  await buildJava();
+}, 60_000);
 afterAll(() => rmSync(built, { recursive: true }));
+
+/** As an archive that runs anywhere: what the program needs of the JDK, and the program. */
+async function buildJava(): Promise<void> {
+  const java = join(built, "java");
+  const without = ["--strip-debug", "--no-man-pages", "--no-header-files"];
+  await execa("jlink", ["--add-modules", "java.base", ...without, "--output", java]);
+  await execa("javac", ["-d", java, join(sources, "Churn.java")]);
+  await execa("tar", ["-C", java, "-cf", `${java}.tar`, "."]);
+}
+
+/** A heap that becomes as small as it can whenever it is collected. */
+const java = (flags: string): Program => ({
+  file: join(built, "java.tar"),
+  run: `bin/java -Xmx128m -XX:MinHeapFreeRatio=5 -XX:MaxHeapFreeRatio=10 ${flags} -cp . Churn`,
+  isArchive: true,
+});
 
 const preload = (name: string) => ({ LD_PRELOAD: `/usr/lib/x86_64-linux-gnu/${name}` });
 
@@ -32,6 +49,7 @@ interface Program {
   readonly file: string;
   readonly run: string;
   readonly env?: Record<string, string>;
+  readonly isArchive?: boolean;
 }
 
 const c: Program = { file: join(built, "c"), run: "./program" };
@@ -60,12 +78,16 @@ const programs: ReadonlyArray<readonly [string, Program]> = [
   ["Node", { file: join(sources, "churn.cjs"), run: "node --expose-gc program" }],
   ["Python", { file: join(sources, "churn.py"), run: "python3 program" }],
   ["Go", { file: join(built, "go"), run: "./program" }],
+  // Its own threads collect meanwhile, too.
+  ["Java as it is on a large machine", java("-XX:+UseG1GC -XX:G1PeriodicGCInterval=500")],
+  ["Java as it is on a small machine", java("-XX:+UseSerialGC -Xms16m -Xmn8m -XX:-ShrinkHeapInSteps")],
 ];
 
 const names = programs.map(([name]) => name);
 const place = (name: string) => `/srv/${names.indexOf(name)}`;
 
-async function start(ref: string, name: string, { file, run, env = {} }: Program): Promise<void> {
+async function start(ref: string, name: string, program: Program): Promise<void> {
+  const { file, run, env = {}, isArchive = false } = program;
   const at = place(name);
   async function* content() {
     yield readFileSync(file);
@@ -73,6 +95,7 @@ async function start(ref: string, name: string, { file, run, env = {} }: Program
   await box.sh(ref, `mkdir ${at}; mkfifo ${at}/in; touch ${at}/out`);
   const target = { sandbox: ref, path: `${at}/program`, user: "root" };
   await box.node.files.write(target, { mode: 0o755, parents: false }, content(), soon());
+  if (isArchive) await box.sh(ref, `tar -C ${at} -xf ${at}/program; rm ${at}/program`);
   await box.start(ref, ["bash", "-c", `cd ${at}; exec ${run} <>in >>out 2>&1`], { env });
 }
 
