@@ -22,6 +22,7 @@ export async function takeCheckpoint(
   return deps.queue.run(
     id,
     async () => {
+      checkNameFree(deps, name);
       const taken = await copySandbox(
         deps,
         id,
@@ -33,6 +34,14 @@ export async function takeCheckpoint(
     },
     signal,
   );
+}
+
+/** Before the sandbox stands still for nothing; the store still has the last word. */
+function checkNameFree({ store }: Pick<Deps, "store">, name: string | undefined): void {
+  if (name !== undefined && store.checkpoints.isNameTaken(name))
+    throw new DomainError("already_exists", `a checkpoint is called ${name} already`, {
+      hint: "see `ramet checkpoint ls`",
+    });
 }
 
 export interface CopyOptions {

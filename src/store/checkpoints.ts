@@ -21,6 +21,8 @@ export interface CheckpointReader {
   peek(id: string): Checkpoint | undefined;
   /** By id, name, or unique beginning of an id. Throws `not_found` or `invalid_argument`. */
   find(ref: string): Checkpoint;
+  /** It cannot be given to another one then. */
+  isNameTaken(name: string): boolean;
   /** Newest first. */
   list(filter?: CheckpointFilter): Checkpoint[];
   /** Sandboxes, templates and checkpoints that could not be used any more without it. */
@@ -125,6 +127,7 @@ export function openCheckpoints(db: Database): Checkpoints {
         byName: (name) => one(byName.get(name)),
         byPrefix: (prefix) => byPrefix.all({ prefix }).map(parse),
       }),
+    isNameTaken: (name) => byName.get(name) !== undefined,
     list: ({ sandbox = null, kinds } = {}) =>
       all.all({ sandbox, kinds: kinds === undefined ? null : JSON.stringify(kinds) }).map(parse),
     dependents: (id) => dependents.all({ id }).map((row) => parseRow("checkpoints", dependentSchema, row)),

@@ -126,11 +126,13 @@ describe("checkpoint and restore", () => {
     await expect(box.node.checkpoints.get(checkpoint.id)).rejects.toMatchObject({ code: "not_found" });
   });
 
-  it("refuses a name that is taken, and leaves the sandbox running", async () => {
+  it("refuses a name that is taken before the sandbox stands still, and leaves it running", async () => {
     const id = await startMarked("n");
     await take(id, "taken");
     const before = await box.holdings();
+    await box.test.restart(undefined, "checkpoint.frozen=error");
     await expect(take(id, "taken")).rejects.toMatchObject({ code: "already_exists" });
+    await box.test.restart();
     await box.expectNoLeak(before);
     expect(await marksOf(id)).toBe("n n");
   });
