@@ -1,6 +1,7 @@
 /**
- * Why CRIU gives up, by the text it logs (taken from CRIU 4.2's sources), in words for people. The order of the rules
- * does not matter: the first line of the log that any rule knows is the cause, the lines after it only follow.
+ * Why CRIU gives up, by the text it logs (taken from CRIU 4.2's sources), in words for people. The first line of the
+ * log that any rule knows is the cause, the lines after it only follow. The order of the rules matters only where two
+ * know the same line: the first of them holds.
  */
 import type { ErrorCode } from "../lib/errors.js";
 
@@ -35,6 +36,12 @@ const dumpCauses: readonly KnownCause[] = [
     code: "failed_precondition",
     says: "$1 is deleted, still open, and with $2 bytes too large to be kept in a checkpoint",
     hint: "close it, or keep such a file under a name",
+  },
+  {
+    line: /Can't create link remap for \/\.ramet\/memory\/(\S+)\. Use link-remap/,
+    code: "failed_precondition",
+    says: "its memory file $1 was taken away by hand",
+    hint: "save its files with `ramet commit`, then delete it; see `ramet doctor`",
   },
   {
     line: /Can't create link remap for (.+)\. Use link-remap/,

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { convertDump } from "../criu/image/convert-dump.js";
 import { guardProcesses } from "../criu/image/guard.js";
 import { linkMemory } from "../criu/image/link-memory.js";
+import { hasMemoryNames } from "../criu/image/memory-names.js";
 import { present, presentSync } from "../lib/present.js";
 import { guestMountPoint, memoryPath } from "../sandbox/oci-spec.js";
 import type { SandboxId } from "../sandbox/sandbox.js";
@@ -50,7 +51,8 @@ export async function shareMemory(
   const images = join(directory, checkpointFiles.images);
   const memory = join(directory, checkpointFiles.memory);
   const own = paths.memoryDir(sandbox);
-  const hasEarlier = hasMemory({ paths }, sandbox);
+  // What was taken away by hand is in the dump still.
+  const hasEarlier = hasMemory({ paths }, sandbox) || (await hasMemoryNames(images, memoryPath));
   if (!hasEarlier && !(move && memoryd.isAvailable))
     return { memoryBytes: bytesIn(images), inheritedBytes: 0 };
   mkdirSync(memory, { mode: 0o700 });

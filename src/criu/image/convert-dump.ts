@@ -22,12 +22,12 @@ import {
   replaceMessages,
   requireDumpFile,
 } from "./dump-files.js";
-import { namesIn, neededNames } from "./memory-names.js";
+import { namesIn, neededNames, requireWhole } from "./memory-names.js";
 import { allBytesOf, bytesField, type Message, parseMessage, serializeMessage } from "./message.js";
 import { type Pagemap, presentBytes, readPagemap, writePagemap } from "./pagemap.js";
 import { type Area, keepAll, keptRuns, type MemoryPlan, planMemory, type Run } from "./plan-memory.js";
 import { findMount, type MemoryFile, memoryFileMode, readFileTable, regularFileEntry } from "./reg-file.js";
-import { mapAreas, pageBytes, parseVma } from "./vma.js";
+import { mapAreas, pageBytes, parseVma, type Vma } from "./vma.js";
 
 export interface ConvertOptions {
   /** CRIU's images; they are changed. */
@@ -69,6 +69,7 @@ export interface ConvertedDump {
 interface Subject {
   readonly pid: number;
   readonly mm: Message;
+  readonly vmas: readonly Vma[];
   readonly pagemap: Pagemap;
   readonly plan: MemoryPlan;
 }
@@ -101,6 +102,8 @@ export async function convertDump(options: ConvertOptions, signal: AbortSignal):
     signal.throwIfAborted();
     subjects.push(await readSubject(pid, options, paths));
   }
+  const vmas = subjects.flatMap((subject) => subject.vmas);
+  requireWhole(options.earlierMemory, earlier, vmas);
   const free = { fileId: freeId, pagesId: await freePagesId(images, subjects) };
   const conversions = await nameFiles(options, subjects, free);
   if (conversions.length > 0) await writeAll(options, conversions, { files, earlier }, signal);
@@ -160,7 +163,7 @@ async function readSubject(
   const input = { vmas, entries: pagemap.entries, paths, memoryPath, canLink, name };
   const planned = planMemory(input);
   const plan = isWorthIt(pid, planned.movedBytes) ? planned : keepAll(input, planned.refusals);
-  return { pid, mm, pagemap, plan };
+  return { pid, mm, vmas, pagemap, plan };
 }
 
 /** CRIU gives each page map its own pages. Only so the old ones can go when a new image has what is left. */
