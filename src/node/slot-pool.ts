@@ -17,7 +17,7 @@ export interface SlotPool {
   make(template: string, signal: AbortSignal): Promise<void>;
   /** Gives one away that was restored from the checkpoint; undefined when none is ready. */
   take(checkpoint: string): Sandbox | undefined;
-  /** Ends a slot, whoever has it. What fails is left for the agent's next start. */
+  /** Ends a slot, whoever has it. One that cannot be ended, as while containerd is away, is tried again by `review`. */
   end(id: string): Promise<void>;
   /** Ends one that is ready still: in the meantime a create may have taken it. */
   endReady(id: string): Promise<void>;
@@ -28,6 +28,8 @@ export interface SlotPool {
   review(): Promise<readonly PlannedSlot[]>;
   /** The same, as they were when last looked at. */
   ready(): readonly PlannedSlot[];
+  /** Memory of those that could not be ended yet. */
+  lingeringBytes(): number;
   /** What one more is likely to take: as much as the last one that was restored from the checkpoint. */
   estimate(checkpoint: string): Promise<number>;
 }
@@ -41,17 +43,13 @@ const reviewMs = 5_000;
 
 export function openSlotPool(deps: Deps): SlotPool {
   const ready = new Map<string, ReadySlot>();
-  const sizes = new Map<string, number>();
+  const estimates = openEstimates(deps);
+  const endings = openEndings(deps);
   let reviewAt = 0;
-
-  const remove = (id: SandboxId) =>
-    journaled(deps, { kind: "delete", sandbox: id }, () => finishDelete(deps, id));
 
   async function end(id: string): Promise<void> {
     ready.delete(id);
-    await deps.queue
-      .run(id, () => remove(id as SandboxId))
-      .catch((err: unknown) => deps.log.warn({ err, slot: id }, "a warm slot cannot be ended"));
+    await endings.end(id);
   }
 
   async function make(template: string, signal: AbortSignal): Promise<void> {
@@ -64,10 +62,10 @@ export function openSlotPool(deps: Deps): SlotPool {
         const bytes = await memoryOf(deps, id);
         if (bytes === undefined) throw new DomainError("internal", `slot ${id} ended as soon as it began`);
         await freezeServed(deps, id);
-        sizes.set(checkpoint, bytes);
+        estimates.note(checkpoint, bytes);
         ready.set(id, { id, template, checkpoint, bytes, sandbox });
       } catch (thrown) {
-        await remove(id);
+        void endings.end(id);
         throw thrown;
       }
     });
@@ -93,6 +91,7 @@ export function openSlotPool(deps: Deps): SlotPool {
     async review() {
       if (performance.now() < reviewAt) return [...ready.values()];
       reviewAt = performance.now() + reviewMs;
+      endings.again();
       for (const slot of ready.values()) {
         const bytes = await memoryOf(deps, slot.id);
         if (!ready.has(slot.id)) continue;
@@ -102,7 +101,53 @@ export function openSlotPool(deps: Deps): SlotPool {
       return [...ready.values()];
     },
     ready: () => [...ready.values()],
-    async estimate(checkpoint) {
+    lingeringBytes: endings.lingeringBytes,
+    estimate: estimates.of,
+  };
+}
+
+const remove = (deps: Deps, id: SandboxId) =>
+  journaled(deps, { kind: "delete", sandbox: id }, () => finishDelete(deps, id));
+
+/** Slots on their way out, and those that could not be ended. */
+function openEndings(deps: Deps) {
+  const lingering = new Map<string, number>();
+  let isTrying = false;
+
+  async function end(id: string): Promise<void> {
+    try {
+      await deps.queue.run(id, () => remove(deps, id as SandboxId));
+      lingering.delete(id);
+    } catch (err) {
+      deps.log.warn({ err, slot: id }, "a warm slot cannot be ended yet");
+      // Nor can the store be read when the agent is about to end.
+      const bytes = await memoryOf(deps, id).catch(() => undefined);
+      lingering.set(id, bytes ?? 0);
+    }
+  }
+
+  async function endAll(): Promise<void> {
+    isTrying = true;
+    for (const id of [...lingering.keys()]) await end(id);
+    isTrying = false;
+  }
+
+  return {
+    end,
+    /** Beside everything else: each may take until a deadline. */
+    again(): void {
+      if (!isTrying) void endAll();
+    },
+    lingeringBytes: () => [...lingering.values()].reduce((sum, bytes) => sum + bytes, 0),
+  };
+}
+
+/** By checkpoint. */
+function openEstimates(deps: Deps) {
+  const sizes = new Map<string, number>();
+  return {
+    note: (checkpoint: string, bytes: number) => void sizes.set(checkpoint, bytes),
+    async of(checkpoint: string): Promise<number> {
       const known = sizes.get(checkpoint);
       if (known !== undefined) return known;
       const likely = await likelySlotBytes(deps, checkpoint);

@@ -57,7 +57,7 @@ export function openSlots(deps: Deps, { budgetBytes }: { readonly budgetBytes: n
           .map((template) => planned(deps, template, pool, troubles.isHeldBack(template.spec.name))),
       );
       const ready = await pool.review();
-      const plan = planSlots(templates, ready, budgetBytes);
+      const plan = planSlots(templates, ready, budgetBytes - pool.lingeringBytes());
       starved = plan.starved;
       for (const id of plan.end) await pool.endReady(id);
       if (plan.make === undefined) continue;

@@ -132,8 +132,8 @@ export async function finishDelete(deps: Omit<Deps, "queue">, id: SandboxId): Pr
     deps.failpoint("delete.recorded");
     await removeContainer(deps, id);
   } catch (thrown) {
-    // As when containerd is away. What runs on stays in use until the next try.
-    if (sandbox.state.status === "running")
+    // As when containerd is away. What runs on stays in use until the next try; a slot stands still, of no use to anybody.
+    if (sandbox.state.status === "running" && !sandbox.isSlot)
       await deps.guests.add(id, deps.paths.guestDir(id), AbortSignal.timeout(2_000)).catch(() => {});
     throw thrown;
   }
