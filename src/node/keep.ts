@@ -1,10 +1,13 @@
 /** Keeping one clone of a fork: the search is over, the others are dropped. */
 import { DomainError, isDomainError } from "../lib/errors.js";
 import { settleLimited } from "../lib/limit.js";
+import { waitUntil } from "../lib/signal.js";
 import type { Sandbox, SandboxId } from "../sandbox/sandbox.js";
 import type { Deps } from "./deps.js";
 import type { KeepOptions, Kept } from "./node.js";
 import { deleteSandbox } from "./stop.js";
+
+const forkMs = 600_000;
 
 /** The name goes first, then those that are dropped: a call that was cut off is finished by the same call. */
 export async function keepClone(
@@ -22,6 +25,7 @@ export async function keepClone(
   const fork = forkOf({ origin });
   const source = replaceSource ? store.sandboxes.peek(origin.source) : undefined;
   if (source?.name !== undefined) takeName(deps, source.id, id);
+  await untilForked(deps, fork, signal);
   const dropped = store.sandboxes
     .list()
     .filter((other) => other.id !== id && (other.id === source?.id || forkOf(other) === fork))
@@ -35,6 +39,16 @@ export async function keepClone(
   for (const result of drops) if (result.status === "rejected") throw result.reason;
   deps.record("sandbox.kept", { sandbox: id, attributes: { dropped: String(dropped.length) } });
   return { sandbox: store.sandboxes.get(id), dropped };
+}
+
+/** Clones that are still to come would stay. Their fork goes on, whether they are read or not. */
+async function untilForked(
+  { store }: Pick<Deps, "store">,
+  fork: string | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  const isForked = () => fork === undefined || !store.operations.holds("fork", fork);
+  await waitUntil("the end of the fork", isForked, { intervalMs: 20, timeoutMs: forkMs }, signal);
 }
 
 const forkOf = ({ origin }: Pick<Sandbox, "origin">): string | undefined =>

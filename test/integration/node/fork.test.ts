@@ -258,6 +258,18 @@ describe("keep", () => {
     });
   });
 
+  it("deletes clones too that are made after it is called", async () => {
+    const { id: source } = await box.create({ name: "search" });
+    let keeping: ReturnType<typeof box.node.sandboxes.keep> | undefined;
+    for await (const event of forking(source, { count: 20 })) {
+      const [first] = clonesOf([event]);
+      if (first !== undefined) keeping ??= box.node.sandboxes.keep(first.id, { replaceSource: true }, soon());
+    }
+    const kept = await keeping;
+    expect(kept?.dropped).toHaveLength(20);
+    expect(await running()).toMatchObject([{ id: kept?.sandbox.id, name: "search" }]);
+  });
+
   it("counts a clone that was rolled back since", async () => {
     const { id: source } = await box.create();
     const [winner = source, loser = source] = (await box.fork(source, { count: 2 })).map(({ id }) => id);
