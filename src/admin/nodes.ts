@@ -6,6 +6,7 @@ import { DomainError } from "../lib/errors.js";
 import { quote } from "../lib/ids.js";
 import { makeJoinToken, type TokenDeps, tokenTtlMs } from "../registry/join-tokens.js";
 import type { Nodes, NodeView } from "../registry/nodes.js";
+import type { OnNodes } from "../registry/on-nodes.js";
 import type { Registry } from "../registry/registry.js";
 import type { RegistryStore } from "../registry-store/registry-store.js";
 import { type AdminRoute, route } from "./routes.js";
@@ -26,10 +27,11 @@ export interface NodeRoutesDeps extends TokenDeps {
     readonly teams: Pick<RegistryStore["teams"], "get">;
   };
   readonly registry: { readonly sandboxes: Pick<Registry["sandboxes"], "pause"> };
+  readonly onNodes: OnNodes;
 }
 
 export function nodeRoutes(deps: NodeRoutesDeps): readonly AdminRoute[] {
-  const { nodes, store, registry } = deps;
+  const { nodes, store, registry, onNodes } = deps;
   const withCounts = async (view: NodeView) => nodeView(view, await counts(store, view));
   return [
     route("GET /nodes", {}, () => Promise.all(nodes.list().map(withCounts))),
@@ -37,9 +39,11 @@ export function nodeRoutes(deps: NodeRoutesDeps): readonly AdminRoute[] {
     route("PATCH /nodes/:node", { body: changeSchema }, async ({ param, body: { cordoned } }) =>
       withCounts(await nodes.cordon(nodes.find(param("node")).record.id, cordoned)),
     ),
-    route("DELETE /nodes/:node", { status: 204 }, async ({ param }) =>
-      nodes.remove(nodes.find(param("node")).record.id),
-    ),
+    route("DELETE /nodes/:node", { status: 204 }, async ({ param, query }) => {
+      const { id } = nodes.find(param("node")).record;
+      if (parseForce(query)) await onNodes.forget(id);
+      await nodes.remove(id);
+    }),
     route("GET /nodes/:node/sandboxes", {}, async ({ param }) =>
       (await store.sandboxes.ofNode(nodes.find(param("node")).record.id)).map(sandboxView),
     ),
@@ -54,6 +58,11 @@ export function nodeRoutes(deps: NodeRoutesDeps): readonly AdminRoute[] {
       return { id, token, expiresAt: expiresAt.toISOString() };
     }),
   ];
+}
+
+function parseForce({ force = "false" }: Readonly<Record<string, unknown>>): boolean {
+  if (force === "true" || force === "false") return force === "true";
+  throw new DomainError("invalid_argument", "force: must be true or false");
 }
 
 async function findOn({ store }: NodeRoutesDeps, { record }: NodeView, id: string): Promise<OwnedSandbox> {

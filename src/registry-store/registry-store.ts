@@ -148,6 +148,8 @@ export interface Catalogue {
     readonly after?: { readonly createdAt: Date; readonly id: string };
     readonly limit: number;
   }): Promise<readonly CatalogueSnapshot[]>;
+  /** All snapshots that are on a node. */
+  ofNode(node: NodeId): Promise<readonly CatalogueSnapshot[]>;
   /** A snapshot, and the name that another one had until now, in one step. */
   insertSnapshot(snapshot: CatalogueSnapshot): Promise<void>;
   delete(id: string): Promise<void>;

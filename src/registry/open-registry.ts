@@ -17,6 +17,7 @@ import { listSandboxes } from "./list.js";
 import { readLogs } from "./logs.js";
 import { createMetrics } from "./metrics.js";
 import type { Nodes, NodesListener } from "./nodes.js";
+import { type OnNodes, openOnNodes } from "./on-nodes.js";
 import { openOwned } from "./owned.js";
 import { pauseSandbox } from "./pause.js";
 import { openPools, type Pools } from "./pools.js";
@@ -46,6 +47,7 @@ export interface OpenRegistry extends AsyncDisposable {
   readonly registry: Registry;
   readonly pools: Pools;
   readonly traffic: Traffic;
+  readonly onNodes: OnNodes;
   /** To be told what nodes report. */
   readonly listener: NodesListener;
 }
@@ -92,6 +94,7 @@ export async function openRegistry(parts: RegistryParts): Promise<OpenRegistry> 
     },
     pools,
     traffic: openTraffic(deps, store.teams),
+    onNodes: openOnNodes(deps),
     listener: reconciler,
     async [Symbol.asyncDispose]() {
       await pools[Symbol.asyncDispose]();

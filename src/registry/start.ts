@@ -24,6 +24,7 @@ import { type Front, openFront } from "./front.js";
 import { type Keys, openKeys } from "./keys.js";
 import { type LocalNode, reportLocally } from "./local-node.js";
 import { serveNodes } from "./membership-service.js";
+import type { OnNodes } from "./on-nodes.js";
 import { type OpenNodes, openNodes } from "./open-nodes.js";
 import { openRegistry } from "./open-registry.js";
 import type { Pools } from "./pools.js";
@@ -40,6 +41,7 @@ export interface RegistryParts {
   readonly registry: Registry;
   readonly pools: Pools;
   readonly traffic: Traffic;
+  readonly onNodes: OnNodes;
   readonly teams: Teams;
   readonly keys: Keys;
   readonly front: Front;
@@ -127,7 +129,7 @@ async function openParts({ config, log, local }: RegistryOptions, scope: Scope):
   });
   const opened = scope.use(await openRegistry({ store, fleet, nodes, now, random: Math.random, log }));
   nodes.listen(opened.listener);
-  const { registry, pools, traffic } = opened;
+  const { registry, pools, traffic, onNodes } = opened;
   const tls = await readTls(config);
   const keys = openKeys({ store, now });
   const teams = openTeams({ store, keys, now });
@@ -140,6 +142,7 @@ async function openParts({ config, log, local }: RegistryOptions, scope: Scope):
       registry,
       pools,
       traffic,
+      onNodes,
       teams,
       keys,
       front: openFront(tls),

@@ -110,6 +110,15 @@ export function catalogueContract(subject: Subject): void {
       expect((await catalogue.findSnapshot(teamId("t2"), "snap"))?.id).toBe("p2");
     });
 
+    it("are found by their node", async () => {
+      const { catalogue } = subject.store;
+      for (const id of ["p1", "p2"]) await catalogue.insert(aSnapshot(id));
+      await catalogue.insert(aSnapshot("p3", { node: nodeId("n2"), team: teamId("t2") }));
+      expect((await catalogue.ofNode(nodeId("n1"))).map(({ id }) => id).sort()).toEqual(["p1", "p2"]);
+      expect((await catalogue.ofNode(nodeId("n2"))).map(({ id }) => id)).toEqual(["p3"]);
+      expect(await catalogue.ofNode(nodeId("x"))).toEqual([]);
+    });
+
     it("are listed newest first, by sandbox and name, in pages", async () => {
       const { catalogue } = subject.store;
       const team = teamId("t1");

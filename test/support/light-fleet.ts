@@ -24,6 +24,8 @@ export interface LightFleetOptions {
   /** Of each node, as LightNodeOptions has it. */
   readonly restoreMs?: number;
   readonly pauseMs?: number;
+  /** When a silent node is lost. Default: the registry's own. */
+  readonly lostAfterS?: number;
 }
 
 export interface LightFleet extends AsyncDisposable {
@@ -61,9 +63,10 @@ export interface Answer {
 }
 
 export async function openLightFleet(options: LightFleetOptions): Promise<LightFleet> {
-  const { directory, dataDir } = options;
+  const { directory, dataDir, lostAfterS } = options;
   await using scope = openScope();
-  const places = { dataDir, rest: await freeAddress(), nodes: await freeAddress() };
+  const lost = lostAfterS === undefined ? {} : { lostAfterS };
+  const places = { dataDir, rest: await freeAddress(), nodes: await freeAddress(), ...lost };
   let registry: RegistryProcess = await startRegistryProcess(places);
   scope.defer(() => registry[Symbol.asyncDispose]());
   const key = await makeTeam(registry, "main");

@@ -16,6 +16,8 @@ export interface RegistryProcessOptions {
   readonly nodes: Address;
   /** Of Node, e.g. `--cpu-prof`. */
   readonly nodeOptions?: readonly string[];
+  /** When a silent node is lost. Default: the registry's own. */
+  readonly lostAfterS?: number;
 }
 
 export interface RegistryAdmin {
@@ -38,9 +40,10 @@ const checkout = new URL(
 const program = fileURLToPath(new URL("dist/bin/rametd.js", checkout));
 
 export async function startRegistryProcess(options: RegistryProcessOptions): Promise<RegistryProcess> {
-  const { dataDir, rest, nodes, nodeOptions = [] } = options;
+  const { dataDir, rest, nodes, nodeOptions = [], lostAfterS } = options;
   const listen = ["--listen", formatAddress(rest), "--nodes-listen", formatAddress(nodes)];
-  const args = [...nodeOptions, program, "registry", "--data-dir", dataDir, ...listen];
+  const lost = lostAfterS === undefined ? [] : ["--nodes-lost-after-s", String(lostAfterS)];
+  const args = [...nodeOptions, program, "registry", "--data-dir", dataDir, ...listen, ...lost];
   const child = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "pipe"] });
   const closed = once(child, "close");
   const kill = () => child.kill("SIGKILL");

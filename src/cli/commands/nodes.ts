@@ -99,12 +99,15 @@ function uncordonCommand(cli: Cli): Command {
 function removeCommand(cli: Cli): Command {
   return registryLeaf("rm", "Forget nodes that have no sandboxes; their certificates are void from then on", [
     "node rm node1",
+    "node rm --force node1",
   ])
     .argument("<node...>", "names or ids of the nodes")
+    .option("-f, --force", "also those that are lost for good, with all the sandboxes and snapshots on them")
     .action(
-      cli.action((session, names: string[]) =>
+      cli.action((session, names: string[], { force = false }: { readonly force?: boolean }) =>
         forEachRef(session, names, async (name) => {
-          await session.registry().send("DELETE", pathOf("nodes", name), undefined, nothing);
+          const path = `${pathOf("nodes", name)}${force ? "?force=true" : ""}`;
+          await session.registry().send("DELETE", path, undefined, nothing);
           return { text: name };
         }),
       ),

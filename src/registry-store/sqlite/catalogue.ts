@@ -47,6 +47,7 @@ export function openCatalogue(db: Database, { soon }: GroupCommit): Catalogue {
     setAliases: (id, aliases) =>
       changing(() => templates.setAliases(present(`template ${quote(id)}`, templates.find(id)), aliases)),
     snapshots: async (query) => guarded("catalogue", () => snapshots.list(query)),
+    ofNode: async (node) => guarded("catalogue", () => snapshots.ofNode(node)),
     insertSnapshot: (snapshot) =>
       soon(() => {
         assertFree(snapshot.id);

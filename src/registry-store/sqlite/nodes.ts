@@ -1,6 +1,7 @@
 import type { Database } from "better-sqlite3";
 import { z } from "zod";
 import type { NodeRecord } from "../../fleet/node.js";
+import { DomainError, isDomainError } from "../../lib/errors.js";
 import { quote } from "../../lib/ids.js";
 import { guarded } from "../../sqlite/errors.js";
 import type { GroupCommit } from "../../sqlite/group-commit.js";
@@ -52,7 +53,23 @@ export function openNodes(
         guarded(`node ${node.name}`, () => update.run(bind(node)));
         return node;
       }),
-    delete: (id) => soon(() => guarded(`node ${get(id).name}`, () => void remove.run(id))),
+    delete: (id) =>
+      soon(() => {
+        const { name } = get(id);
+        try {
+          guarded(`node ${name}`, () => void remove.run(id));
+        } catch (thrown) {
+          if (!isDomainError(thrown, "failed_precondition")) throw thrown;
+          throw new DomainError(
+            "failed_precondition",
+            `sandboxes or snapshots are recorded on node ${name}`,
+            {
+              cause: thrown,
+              hint: "drain it and let them end; of a node that is lost for good, `ramet node rm --force` forgets them too",
+            },
+          );
+        }
+      }),
   };
   return { nodes, insertNode };
 }

@@ -32,6 +32,7 @@ export function openSnapshots(db: Database) {
   const newest = select(`WHERE team = @team AND (@sandbox IS NULL OR sandbox = @sandbox)
     AND (@name IS NULL OR name = @name) AND created_at <= @created AND (created_at < @created OR id > @id)
     ORDER BY created_at DESC, id LIMIT @limit`);
+  const byNode = select("WHERE node = ?");
   const insert =
     db.prepare(`INSERT INTO snapshots (id, team, node, checkpoint, sandbox, name, created_at, cpus,
     memory_bytes, disk_bytes) VALUES (@id, @team, @node, @checkpoint, @sandbox, @name, @createdAt, @cpus,
@@ -42,6 +43,7 @@ export function openSnapshots(db: Database) {
   return {
     find: (id: string) => one(byId.get(id)),
     findByName: (team: string, name: string) => one(byName.get(team, name)),
+    ofNode: (node: string) => byNode.all(node).map(parse),
     list({ team, sandbox, name, after, limit }: Parameters<Catalogue["snapshots"]>[0]) {
       const from = { created: after?.createdAt.getTime() ?? timeMax, id: after?.id ?? "" };
       const filter = { team, sandbox: orNull(sandbox), name: orNull(name) };
