@@ -32,7 +32,7 @@ export interface NodeRoutesDeps extends TokenDeps {
 
 export function nodeRoutes(deps: NodeRoutesDeps): readonly AdminRoute[] {
   const { nodes, store, registry, onNodes } = deps;
-  const withCounts = async (view: NodeView) => nodeView(view, await counts(store, view));
+  const withCounts = async (view: NodeView) => nodeView(view, await counts(deps, view));
   return [
     route("GET /nodes", {}, () => Promise.all(nodes.list().map(withCounts))),
     route("GET /nodes/:node", {}, async ({ param }) => withCounts(nodes.find(param("node")))),
@@ -76,12 +76,13 @@ function sandboxView({ id, team, state }: OwnedSandbox) {
   return { id, team, status, ...(status === "lost" ? { lastSeenAt: state.lastSeenAt.toISOString() } : {}) };
 }
 
-async function counts(store: NodeRoutesDeps["store"], { record }: NodeView) {
+async function counts({ store, onNodes }: NodeRoutesDeps, { record }: NodeView) {
+  const making = onNodes.making(record.id);
   const all = await store.sandboxes.ofNode(record.id);
   const inState = (status: OwnedSandbox["state"]["status"]) =>
     all.filter(({ state }) => state.status === status).length;
   const [paused, lost] = [inState("paused"), inState("lost")];
-  return { running: all.length - paused - lost, paused, lost };
+  return { running: all.length - paused - lost, paused, lost, making };
 }
 
 function nodeView({ record, health, report }: NodeView, sandboxes: Awaited<ReturnType<typeof counts>>) {

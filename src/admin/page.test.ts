@@ -41,7 +41,7 @@ it("shows names as text, whatever they are", async () => {
       cordoned: true,
       seenAt: "then",
       id: "n1",
-      sandboxes: { running: 2, paused: 1, lost: 0 },
+      sandboxes: { running: 2, paused: 1, lost: 0, making: 0 },
     },
     report: {
       ...{ load: 0.5, cpus: 2, memoryFreeBytes: 2 ** 30, memoryBytes: 2 ** 31 },
@@ -61,7 +61,7 @@ it("shows names as text, whatever they are", async () => {
   expect(await sandboxRows([node], lost)).toEqual([
     [name, expect.stringMatching(/^lost, last seen \d+ s ago$/), name, "t"],
   ]);
-  const many = { ...node, sandboxes: { running: 201, paused: 0, lost: 0 } };
+  const many = { ...node, sandboxes: { running: 201, paused: 0, lost: 0, making: 0 } };
   expect(await sandboxRows([many], lost)).toBeUndefined();
   // No more of a document than this: whatever made markup out of text would fail.
   const element = (tag: string) => ({

@@ -31,7 +31,7 @@ const node = z.strictObject({
   address: z.string(),
   health: z.enum(["ready", "unreachable", "lost"]),
   cordoned: z.boolean(),
-  sandboxes: z.strictObject({ running: count, paused: count, lost: count }),
+  sandboxes: z.strictObject({ running: count, paused: count, lost: count, making: count }),
   joinedAt: time,
   seenAt: time,
   report: z

@@ -36,7 +36,7 @@ export interface ReconcileInput {
    */
   readonly recorded: ReadonlyMap<string, OwnedSandbox>;
   /** Ids of requests whose sandboxes will be recorded as soon as they are made. */
-  readonly inFlight: ReadonlySet<string>;
+  readonly inFlight: Pick<ReadonlySet<string>, "has">;
   readonly suspects: Suspects;
   readonly now: Date;
 }

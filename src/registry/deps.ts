@@ -1,5 +1,6 @@
 /** What verbs work with. Each takes the part that it needs. */
 import type { Fleet } from "../fleet/fleet.js";
+import type { NodeId } from "../fleet/node.js";
 import { shrinkWindowMs } from "../fleet/pool-plan.js";
 import type { OwnedSandbox } from "../fleet/sandbox.js";
 import type { Team } from "../fleet/team.js";
@@ -24,8 +25,8 @@ export interface Deps {
   readonly usage: Usage;
   readonly metrics: Metrics;
   readonly leftovers: Leftovers;
-  /** Ids of requests whose sandboxes are recorded as soon as they are made. */
-  readonly inFlight: Set<string>;
+  /** Ids of requests whose sandboxes are recorded as soon as they are made, and the node that makes them. */
+  readonly inFlight: Map<string, NodeId>;
   /** Rung when a node may have room again. */
   readonly freed: Bell;
   readonly now: Clock;

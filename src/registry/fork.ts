@@ -60,7 +60,7 @@ async function forkOnce(
   using _reserved = deps.usage.reserve(team, amount);
   const clones: (Clone | undefined)[] = [];
   try {
-    await labelled(deps, team, async (labels) => {
+    await labelled(deps, { node: source.node, team }, async (labels) => {
       await collect(deps, { source, labels, options, clones }, signal);
       signal.throwIfAborted();
       const made = clones.flatMap((clone) => (clone?.ok === true ? [clone.made] : []));

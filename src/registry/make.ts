@@ -33,7 +33,7 @@ export async function makeOn(
   record: (made: Made, startedAt: Date) => Promise<OwnedSandbox>,
 ): Promise<OwnedSandbox> {
   const api = deps.nodes.api(node);
-  return labelled(deps, team, async (labels) => {
+  return labelled(deps, { node, team }, async (labels) => {
     const options = { signal, timeoutMs: deps.settings.workMs };
     const { sandbox } = await api.sandboxes.create({ source, labels, env: { ...env } }, options);
     const made = madeOf(deps, node, sandbox);
@@ -47,14 +47,14 @@ export async function makeOn(
   });
 }
 
-/** Labels with a request of its own, which is in flight until `work` is done. */
+/** Labels with a request of its own, which is in flight on the node until `work` is done. */
 export async function labelled<T>(
   { inFlight }: Pick<Deps, "inFlight">,
-  team: Team,
+  { node, team }: Pick<Making, "node" | "team">,
   work: (labels: Record<string, string>) => Promise<T>,
 ): Promise<T> {
   const request = randomId();
-  inFlight.add(request);
+  inFlight.set(request, node);
   try {
     return await work({ [requestLabel]: request, [teamLabel]: team.id });
   } finally {

@@ -37,7 +37,11 @@ async function open(health: NodeHealth) {
   const get = () => ({ record: aNode("n1"), health });
   const nodes = { list: () => [], get, api: () => Promise.reject(new Error("no node is called")) as never };
   const log = { info: () => {}, warn: () => {}, error: () => {} };
-  return { store, deleted, onNodes: openOnNodes({ owned, nodes, turns: createTurns(), log, store }) };
+  return {
+    store,
+    deleted,
+    onNodes: openOnNodes({ owned, nodes, turns: createTurns(), inFlight: new Map(), log, store }),
+  };
 }
 
 it("forgets all that is on a node that is lost, and nothing elsewhere", async () => {

@@ -6,6 +6,8 @@ import type { Deps } from "./deps.js";
 import { writing } from "./owned.js";
 
 export interface OnNodes {
+  /** Creates and forks that are under way there, and have no records yet. */
+  making(node: NodeId): number;
   /**
    * Deletes the records of all sandboxes and snapshots on a node that is lost. Should it come back, what it still has of
    * them is nobody's. `failed_precondition`: it is not lost.
@@ -13,14 +15,15 @@ export interface OnNodes {
   forget(node: NodeId): Promise<void>;
 }
 
-type OnNodesDeps = Pick<Deps, "owned" | "nodes" | "turns" | "log"> & {
+type OnNodesDeps = Pick<Deps, "owned" | "nodes" | "turns" | "inFlight" | "log"> & {
   readonly store: { readonly catalogue: Pick<Deps["store"]["catalogue"], "ofNode" | "delete"> };
 };
 
 const deletedAtOnce = 100;
 
-export function openOnNodes({ owned, nodes, turns, log, store }: OnNodesDeps): OnNodes {
+export function openOnNodes({ owned, nodes, turns, inFlight, log, store }: OnNodesDeps): OnNodes {
   return {
+    making: (node) => [...inFlight.values()].filter((other) => other === node).length,
     async forget(node) {
       const { record, health } = nodes.get(node);
       if (health !== "lost")

@@ -68,7 +68,7 @@ export async function openRegistry(parts: RegistryParts): Promise<OpenRegistry> 
   const deps: CreateDeps = {
     ...{ store, owned, fleet, nodes, usage, metrics, leftovers, now, random, log, settings },
     turns: createTurns(),
-    inFlight: new Set(),
+    inFlight: new Map(),
     freed: createBell(),
     sizes: createSizes(nodes, now),
     waiting: { count: 0 },

@@ -61,25 +61,37 @@ async function drain(session: Session, given: string, options: DrainOptions): Pr
   await out.document("node", node, (it) => `${it.name}  cordoned, ${describe(it)}`);
 }
 
-function describe({ sandboxes: { running, paused, lost } }: Shape<"node">): string {
-  return `${running} running, ${paused} paused${lost === 0 ? "" : `, ${lost} lost`}`;
+function describe({ sandboxes: { running, paused, lost, making } }: Shape<"node">): string {
+  const others = [lost === 0 ? "" : `, ${lost} lost`, making === 0 ? "" : `, ${making} being made`];
+  return `${running} running, ${paused} paused${others.join("")}`;
 }
 
-/** What does not rest: running, on its way to or from it, or lost with its node. */
-async function listLeft({ session, name }: Draining): Promise<readonly Listed[]> {
-  const all = await session.registry().get(pathOf("nodes", name, "sandboxes"), sandboxAnswer.array());
-  return all.filter(({ status }) => status !== "paused");
+interface Left {
+  /** What does not rest: running, on its way to or from it, or lost with its node. */
+  readonly sandboxes: readonly Listed[];
+  /** Creates and forks that had begun before the node was cordoned. */
+  readonly making: number;
+  readonly count: number;
+}
+
+async function findLeft({ session, name }: Draining): Promise<Left> {
+  const registry = session.registry();
+  // First: what is made in between is listed then.
+  const { making } = (await registry.get(pathOf("nodes", name), nodeAnswer)).sandboxes;
+  const all = await registry.get(pathOf("nodes", name, "sandboxes"), sandboxAnswer.array());
+  const sandboxes = all.filter(({ status }) => status !== "paused");
+  return { sandboxes, making, count: sandboxes.length + making };
 }
 
 async function waitForAll(draining: Draining): Promise<void> {
   using progress = draining.session.out.progress();
   let total = 0;
   for (;;) {
-    const left = (await listLeft(draining)).length;
-    if (left === 0) return;
-    total = Math.max(total, left);
-    progress.show({ label: "waiting for sandboxes", done: total - left, total, unit: "count" });
-    await rest(draining, left);
+    const { count } = await findLeft(draining);
+    if (count === 0) return;
+    total = Math.max(total, count);
+    progress.show({ label: "waiting for sandboxes", done: total - count, total, unit: "count" });
+    await rest(draining, count);
   }
 }
 
@@ -102,17 +114,17 @@ async function pauseAll(draining: Draining): Promise<void> {
   };
   for (;;) {
     // One that could not be paused and is gone meanwhile is no failure.
-    const left = await listLeft(draining);
-    if (left.length === 0) return;
-    if (left.every(({ id }) => failed.has(id))) throw notPaused(draining, left, failed);
-    total = done + left.length;
+    const { sandboxes: left, making, count } = await findLeft(draining);
+    if (count === 0) return;
+    if (making === 0 && left.every(({ id }) => failed.has(id))) throw notPaused(draining, left, failed);
+    total = done + count;
     show();
     const ready = left.filter(
       ({ id, status }) => !failed.has(id) && (status === "running" || status === "lost"),
     );
     await settleLimited(ready, pausesAtOnce, pauseOne, session.signal);
     session.signal.throwIfAborted();
-    if (ready.length === 0 || isOver(draining)) await rest(draining, left.length);
+    if (ready.length === 0 || isOver(draining)) await rest(draining, count);
   }
 }
 

@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Shape } from "../../../src/cli/shapes.js";
 import { openScope } from "../../../src/lib/scope.js";
 import { waitUntil } from "../../../src/lib/signal.js";
@@ -61,9 +61,9 @@ it("pauses what runs on the node, and nothing elsewhere", async () => {
   ]);
   expect(drained).toMatchObject({ exitCode: 0, stderr: "" });
   expect([204, 409]).toContain(paused.status);
-  const counts = { running: 0, paused: ids.length, lost: 0 };
+  const counts = { running: 0, paused: ids.length, lost: 0, making: 0 };
   expect(JSON.parse(drained.stdout)).toMatchObject({ id: here, cordoned: true, sandboxes: counts });
-  expect((await node(there)).sandboxes).toEqual({ running: elsewhere, paused: 0, lost: 0 });
+  expect((await node(there)).sandboxes).toEqual({ running: elsewhere, paused: 0, lost: 0, making: 0 });
   expect((await fleet.nodes.get(here)?.sandboxes.list({ statuses: [], labels: {} }))?.[0]?.state.status).toBe(
     "paused",
   );
@@ -124,3 +124,28 @@ it("names each sandbox that it could not pause, with the reason", async () => {
   for (const id of ids.slice(0, 20)) expect(drained.stderr).toMatch(new RegExp(`^  ${id}: .*light-1`, "m"));
   expect((await node(there)).cordoned).toBe(true);
 }, 60_000);
+
+describe("what had begun before", () => {
+  it.each([
+    ["waited for", "--wait", 124, { running: 3, paused: 0 }],
+    ["paused", "--pause", 0, { running: 0, paused: 3 }],
+  ])("is %s", async (_, option, exitCode, sandboxes) => {
+    const directory = await mkdtemp(join(tmpdir(), "ramet-registry-drain-"));
+    await using own = openScope();
+    own.defer(() => rm(directory, { recursive: true, force: true }));
+    const dataDir = join(directory, "registry");
+    // Long enough that the drain begins in the middle of it.
+    const slow = own.use(await openLightFleet({ directory, dataDir, nodes: 1, restoreMs: 1500 }));
+    const body = { templateID: "base", timeout: 3600 };
+    const making = [0, 1, 2].map(() => slow.ask("POST", "/sandboxes", { body }));
+    const [node = ""] = slow.nodes.keys();
+    const madeNow = async () => (await slow.admin<Shape<"node">>("GET", `/nodes/${node}`)).sandboxes.making;
+    await waitUntil("the creates", async () => (await madeNow()) === 3, { intervalMs: 20, timeoutMs: 5000 });
+    const key = ["--admin-key-file", join(dataDir, "admin.key")];
+    const drain = ["node", "drain", node, option, "--deadline", "4s", "--json"];
+    const drained = await runCli(["--registry", slow.url, ...key, ...drain]);
+    expect(drained).toMatchObject({ exitCode });
+    for (const made of making) expect((await made).status).toBe(201);
+    expect((await slow.admin<Shape<"node">>("GET", `/nodes/${node}`)).sandboxes).toMatchObject(sandboxes);
+  });
+});
