@@ -22,7 +22,7 @@ export async function connectSandbox(
   return deps.turns.run(
     id,
     async (linked) => {
-      const sandbox = await findConnectable(deps, team, id);
+      const sandbox = await findAtRest(deps, team, id);
       if (sandbox.state.status === "running") {
         const extended = await extend(deps, id, options);
         if (extended !== undefined) return extended;
@@ -40,6 +40,24 @@ async function findConnectable(deps: Deps, team: Team, id: string): Promise<Owne
     throw new DomainError("failed_precondition", `cannot connect to sandbox ${id}: it is being deleted`);
   return findOwned(deps, team, id);
 }
+
+/** In its turn, so that nobody moves it: the end of a move may not have been learned, and its node is asked for it. */
+async function findAtRest(deps: Deps, team: Team, id: string): Promise<OwnedSandbox> {
+  const found = await findConnectable(deps, team, id);
+  if (!isMoving(found)) return found;
+  await putRight(deps, id);
+  const sandbox = await findConnectable(deps, team, id);
+  if (!isMoving(sandbox)) return sandbox;
+  throw new DomainError(
+    "unavailable",
+    `sandbox ${id} was ${sandbox.state.status}, and its node does not say what became of it`,
+    {
+      hint: "try again",
+    },
+  );
+}
+
+const isMoving = ({ state: { status } }: OwnedSandbox) => status === "pausing" || status === "resuming";
 
 /** Undefined: it does not run any more. */
 async function extend(

@@ -40,13 +40,21 @@ const becomes = (health: string) =>
     { intervalMs: 200, timeoutMs: 20_000 },
   );
 
+it("says of what was being done there that it may be known later", async () => {
+  await fleet.stopAgent(gone);
+  const [id] = ids;
+  expect((await fleet.ask("POST", `/sandboxes/${id}/pause`)).status).toBe(503);
+  const asked = await fleet.ask("POST", `/sandboxes/${id}/connect`, { body: { timeout: 60 } });
+  expect(asked).toMatchObject({ status: 503, body: { message: expect.stringMatching(/was pausing/) } });
+  expect(asked.headers.get("retry-after")).toBe("1");
+});
+
 it("is not forgotten with its sandboxes before it is lost", async () => {
   const refused = await ramet("node", "rm", "light-0");
   expect(refused).toMatchObject({
     exitCode: 4,
     stderr: expect.stringMatching(/recorded on node light-0\nhint: .*--force/),
   });
-  await fleet.stopAgent(gone);
   await becomes("unreachable");
   const early = await ramet("node", "rm", "--force", "light-0");
   expect(early).toMatchObject({
