@@ -119,6 +119,22 @@ describe("pools", () => {
     expect(await round()).toEqual(["a python 1-2", "b python 3-4"]);
   });
 
+  it("ends the slots of a pool that is removed on a node that was away, once it is back", async () => {
+    const { at, pools, round } = await open();
+    await pools.set("python", { min: 4 });
+    await round();
+    const gone = { ...view("c", 2), health: "lost" } as const;
+    at.views = [{ ...view("a", 2), health: "unreachable" }, view("b", 2), gone];
+    expect(await round()).toEqual(["b python 4-4"]);
+    await pools.remove("python");
+    expect(await round()).toEqual(["b python 0-0"]);
+    expect(await round()).toEqual([]);
+    // Nobody has told the third one to have any.
+    at.views = [view("a", 2), view("b", 0), view("c", 2)];
+    expect(await round()).toEqual(["a python 0-0"]);
+    expect(await round()).toEqual([]);
+  });
+
   it("tries again what has failed, and logs it once", async () => {
     const { at, pools, round, warned } = await open();
     at.failing = "a";

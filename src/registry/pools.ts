@@ -9,10 +9,10 @@ import { DomainError, toDomainError } from "../lib/errors.js";
 import { isName, quote } from "../lib/ids.js";
 import { settleLimited } from "../lib/limit.js";
 import type { Logger } from "../lib/log.js";
-import { withDeadline } from "../lib/signal.js";
 import type { RegistryStore } from "../registry-store/registry-store.js";
 import { noSlots, type SlotTarget } from "../template/template.js";
 import type { NodeView } from "./nodes.js";
+import { forgetAway, ordersOf, type Told, tell } from "./pool-orders.js";
 
 export interface PoolsParts {
   readonly store: Pick<RegistryStore, "pools">;
@@ -71,12 +71,8 @@ const defaults: Defaults = {
 };
 const everyMs = 1_000;
 const toldAtOnce = 16;
-const tellMs = 5_000;
 
-/** What is known of one template's pool. A node that is away is forgotten: it is told again when it is back. */
-interface Known {
-  readonly told: Map<NodeId, SlotTarget>;
-  readonly problems: Map<NodeId, string>;
+interface Known extends Told {
   history?: PoolHistory;
   state?: Omit<PoolState, "problems">;
 }
@@ -163,20 +159,20 @@ function changed(template: string, stored: PoolSettings | undefined, change: Poo
 
 async function planAll(parts: PoolsParts, known: Map<string, Known>, signal: AbortSignal): Promise<void> {
   const pools = await parts.store.pools.list();
-  const views = parts.nodes.list().filter(({ health }) => health === "ready");
+  const all = parts.nodes.list();
+  const views = all.filter(({ health }) => health === "ready");
+  const idsOf = (some: readonly NodeView[]) => new Set(some.map(({ record }) => record.id));
+  const [members, here] = [idsOf(all), idsOf(views)];
+  for (const it of known.values()) forgetAway(it, here, members);
   const wanted = new Map<string, ReadonlyMap<NodeId, SlotTarget>>();
   for (const settings of pools) {
     const claimed = await parts.claimed(settings.template);
     wanted.set(settings.template, planOne(parts, { views, claimed, settings }, known));
   }
-  const here = new Set(views.map(({ record }) => record.id));
-  const orders = [...known].flatMap(([template, it]) => {
-    for (const id of it.told.keys()) if (!here.has(id)) it.told.delete(id);
-    for (const id of it.problems.keys()) if (!here.has(id)) it.problems.delete(id);
-    return ordersOf(template, it, wanted.get(template) ?? new Map());
-  });
+  const orders = [...known].flatMap(([template, it]) => ordersOf(template, it, wanted.get(template), here));
   await settleLimited(orders, toldAtOnce, (order) => tell(parts, order, signal), signal);
-  for (const [template, it] of known) if (!wanted.has(template) && it.told.size === 0) known.delete(template);
+  for (const [template, { told, away }] of known)
+    if (!wanted.has(template) && told.size + away.size === 0) known.delete(template);
 }
 
 interface Observed {
@@ -191,7 +187,7 @@ function planOne(
   pools: Map<string, Known>,
 ): ReadonlyMap<NodeId, SlotTarget> {
   const { template } = settings;
-  const it: Known = pools.get(template) ?? { told: new Map(), problems: new Map() };
+  const it: Known = pools.get(template) ?? { told: new Map(), away: new Set(), problems: new Map() };
   pools.set(template, it);
   const holders = views.flatMap((view) => holderOf(view, template, it));
   // What a template that is gone was told, one of the same name was not.
@@ -231,43 +227,4 @@ function holderOf({ record, report }: NodeView, template: string, { told }: Know
       ...(max === undefined ? {} : { told: max }),
     },
   ];
-}
-
-interface Order {
-  readonly template: string;
-  readonly known: Known;
-  readonly node: NodeId;
-  readonly target: SlotTarget;
-  /** False: the pool is gone, or the node is not one of it any more. */
-  readonly isWanted: boolean;
-}
-
-/** What differs from what a node was told; where nothing is wanted any more, none. */
-function ordersOf(template: string, known: Known, wanted: ReadonlyMap<NodeId, SlotTarget>): Order[] {
-  const unwanted = [...known.told.keys()].filter((node) => !wanted.has(node));
-  return [...wanted, ...unwanted.map((node) => [node, noSlots] as const)]
-    .filter(([node, { min, max }]) => {
-      const told = known.told.get(node);
-      return told === undefined || told.min !== min || told.max !== max || !wanted.has(node);
-    })
-    .map(([node, target]) => ({ template, known, node, target, isWanted: wanted.has(node) }));
-}
-
-async function tell({ nodes, log }: PoolsParts, order: Order, signal: AbortSignal): Promise<void> {
-  const { template, known, node, target, isWanted } = order;
-  const ask = (linked: AbortSignal) =>
-    nodes.api(node).templates.setSlots({ name: template, ...target }, { signal: linked });
-  try {
-    await withDeadline(`slots of ${template} on node ${node}`, tellMs, ask, signal);
-    if (isWanted) known.told.set(node, target);
-    else known.told.delete(node);
-    known.problems.delete(node);
-  } catch (thrown) {
-    if (signal.aborted) return;
-    const { message } = toDomainError(thrown);
-    // It is tried again every second, and said once.
-    if (known.problems.get(node) !== message)
-      log.warn({ err: thrown, node, template }, "slots cannot be set");
-    known.problems.set(node, message);
-  }
 }
