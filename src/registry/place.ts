@@ -4,6 +4,7 @@ import type { NodeId } from "../fleet/node.js";
 import { DomainError, toDomainError } from "../lib/errors.js";
 import { withDeadline } from "../lib/signal.js";
 import type { Deps } from "./deps.js";
+import type { NodeView } from "./nodes.js";
 
 /** Nodes that are tried before somebody has to wait. */
 const attemptsMax = 3;
@@ -49,7 +50,7 @@ export async function place<T>(
   if ("made" in first) return first.made;
   if (first.reason === "unknown") throw nowhere(deps, placing);
   const { waiting, settings } = deps;
-  if (waiting.count >= settings.roomWaitingMax) throw noRoom(placing, first.refusal);
+  if (waiting.count >= settings.roomWaitingMax) throw noRoom(deps, placing, first.refusal);
   waiting.count++;
   try {
     return await waitForRoom(deps, placing, attempt, signal);
@@ -75,7 +76,7 @@ async function waitForRoom<T>(
     if (result.reason === "unknown") throw nowhere(deps, placing);
     refusal = result.refusal ?? refusal;
   }
-  throw noRoom(placing, refusal);
+  throw noRoom(deps, placing, refusal);
 }
 
 type Tried<T> =
@@ -125,16 +126,23 @@ function known(none: NoChoice, holder: NodeId | undefined, except: ReadonlySet<N
 }
 
 function nowhere({ nodes }: PlaceDeps, { what }: Placing): DomainError {
-  const away = nodes.list().filter(({ health, report }) => health !== "ready" || report === undefined).length;
+  const away = nodes.list().filter(isAway).length;
   if (away === 0) return new DomainError("not_found", `${what} not found: no node has it any more`);
   return new DomainError("unavailable", `no node that is ready has ${what}, and ${away} are away`, {
     hint: "see `ramet node ls`",
   });
 }
 
-function noRoom({ what }: Placing, refusal: DomainError | undefined): DomainError {
+function noRoom({ nodes }: PlaceDeps, { what }: Placing, refusal: DomainError | undefined): DomainError {
   const why = refusal === undefined ? "" : `: ${refusal.message}`;
-  return new DomainError("unavailable", `no node has room for ${what} now${why}`, {
+  const all = nodes.list();
+  const away = all.filter(isAway).length;
+  const cordoned = all.filter((node) => node.record.isCordoned && !isAway(node)).length;
+  const closed =
+    away + cordoned === 0 ? "" : `; of ${all.length} nodes, ${cordoned} are cordoned and ${away} away`;
+  return new DomainError("unavailable", `no node has room for ${what} now${why}${closed}`, {
     hint: "try again, or add a node",
   });
 }
+
+const isAway = ({ health, report }: NodeView) => health !== "ready" || report === undefined;

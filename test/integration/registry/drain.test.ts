@@ -147,5 +147,8 @@ describe("what had begun before", () => {
     expect(drained).toMatchObject({ exitCode });
     for (const made of making) expect((await made).status).toBe(201);
     expect((await slow.admin<Shape<"node">>("GET", `/nodes/${node}`)).sandboxes).toMatchObject(sandboxes);
+    const refused = await slow.ask("POST", "/sandboxes", { body });
+    expect(refused).toMatchObject({ status: 503 });
+    expect(refused.body.message).toContain("of 1 nodes, 1 are cordoned and 0 away");
   });
 });
