@@ -61,7 +61,11 @@ describe("the authority", () => {
   it("does not make another in place of one whose key is lost", async () => {
     rmSync(join(dir, "authority.key"));
     await expect(openAuthority(dir, now)).rejects.toMatchObject({ code: "failed_precondition" });
+    // Of another: what it signs would be refused by everybody.
     writeFileSync(join(dir, "authority.key"), authority.registry.key);
+    await expect(openAuthority(dir, now)).rejects.toMatchObject({
+      ...{ code: "failed_precondition", message: expect.stringMatching(/do not belong together/) },
+    });
     writeFileSync(join(dir, "authority.pem"), "x");
     await expect(openAuthority(dir, now)).rejects.toThrow(/authority.pem is no certificate/);
   });

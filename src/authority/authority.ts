@@ -50,6 +50,14 @@ export async function openAuthority(directory: string, now: Clock): Promise<Auth
     (await import("./certificates.js")).makeAuthorityCertificate(keyPem, now()),
   );
   const certificate = parse(certificatePem, at("authority.pem"));
+  if (!isKeyOf(certificate, keyPem))
+    throw new DomainError(
+      "failed_precondition",
+      `authority.key and authority.pem in ${directory} do not belong together: nobody would trust what is signed`,
+      {
+        hint: "restore both from one backup; without them, every node has to join anew: move the directory away",
+      },
+    );
   const issuer = { keyPem, certificatePem };
   const registryKey = await readOrMake(at("registry.key"), newKey);
   const registry = await registryCertificate(at("registry.pem"), { issuer, keyPem: registryKey, now });
@@ -90,11 +98,8 @@ async function registryCertificate(path: string, { issuer, keyPem, now }: Regist
 function isFit(pem: string, { issuer, keyPem, now }: RegistryKey): boolean {
   try {
     const certificate = new X509Certificate(pem);
-    const isOfKey = certificate.publicKey
-      .export({ type: "spki", format: "der" })
-      .equals(publicKeyDer(keyPem));
     return (
-      isOfKey &&
+      isKeyOf(certificate, keyPem) &&
       identityOf(pem)?.uri === registryUri &&
       certificate.verify(new X509Certificate(issuer.certificatePem).publicKey) &&
       Date.parse(certificate.validTo) - now().getTime() > renewMs
@@ -102,6 +107,10 @@ function isFit(pem: string, { issuer, keyPem, now }: RegistryKey): boolean {
   } catch {
     return false;
   }
+}
+
+function isKeyOf(certificate: X509Certificate, keyPem: string): boolean {
+  return certificate.publicKey.export({ type: "spki", format: "der" }).equals(publicKeyDer(keyPem));
 }
 
 function parse(pem: string, path: string): X509Certificate {

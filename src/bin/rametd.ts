@@ -114,7 +114,7 @@ async function main([command, ...argv]: readonly string[]): Promise<void> {
 }
 
 main(process.argv.slice(2)).catch((thrown: unknown) => {
-  const { code, message, hint } = toDomainError(thrown, "rametd");
+  const { code, message, hint } = toDomainError(thrown, "it failed");
   process.stderr.write(`rametd: ${message}\n${hint === undefined ? "" : `hint: ${hint}\n`}`);
   process.exitCode = code === "invalid_argument" ? 2 : 1;
 });

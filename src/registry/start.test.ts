@@ -1,5 +1,5 @@
 /** A registry as a process has it: directory, ports, edges; and the agent of the same process as its node. */
-import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fastify } from "fastify";
@@ -102,6 +102,19 @@ it("refuses a second registry of the same directory, and a port that is taken", 
   });
   const other = { ...config(first.rest.port), dataDir: join(dir, "other") };
   await expect(startRegistry({ config: other, edges: [], log }, never)).rejects.toThrow(/cannot listen on/);
+});
+
+it("says which directory it cannot use", async () => {
+  const path = join(dir, "file");
+  writeFileSync(path, "");
+  await expect(
+    startRegistry({ config: { ...config(), dataDir: path }, edges: [], log }, never),
+  ).rejects.toMatchObject({
+    ...{
+      code: "unavailable",
+      message: expect.stringContaining(`cannot use the data directory ${path}: EEXIST`),
+    },
+  });
 });
 
 it("is administered by ramet node", async () => {

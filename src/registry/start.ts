@@ -108,8 +108,7 @@ export async function startRegistry(options: RegistryOptions, signal: AbortSigna
 async function openParts({ config, log, local }: RegistryOptions, scope: Scope): Promise<RegistryParts> {
   const { dataDir, keys: mode, nodes: nodesConfig } = config;
   const now = systemClock;
-  await mkdir(dataDir, { recursive: true, mode: 0o700 });
-  await chmod(dataDir, 0o700);
+  await openDirectory(dataDir);
   // The database is locked by whoever uses it: from here on this is the only registry of the directory.
   const store = scope.use(await openSqliteStore(join(dataDir, "registry.db")));
   const authority = await openAuthority(join(dataDir, "authority"), now);
@@ -151,6 +150,19 @@ async function openParts({ config, log, local }: RegistryOptions, scope: Scope):
     },
     ...(isAdmin === undefined ? {} : { isAdmin }),
   };
+}
+
+async function openDirectory(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true, mode: 0o700 });
+    await chmod(path, 0o700);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new DomainError("unavailable", `cannot use the data directory ${path}: ${why}`, {
+      cause,
+      hint: "it must be a directory of this user's that can be written to; data_dir names another",
+    });
+  }
 }
 
 async function readTls({ tls }: RegistryConfig) {
