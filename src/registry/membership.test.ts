@@ -290,6 +290,17 @@ describe("reports", () => {
     expect(await firstOf(membershipClient(tls))).toBe("welcome");
   });
 
+  it("are taken from nobody with another authority's certificate, whatever that says", async () => {
+    const { id, dataDir } = await agent("n1");
+    const { tls } = (await readIdentity(membershipDirectory(dataDir))) ?? { tls: authority.registry };
+    const stranger = await openAuthority(join(dir, "stranger"), now);
+    const { certificate: serial } = nodes.get(id).record;
+    const forged = await stranger.signNode(await makeRequest(tls.key), { host: "127.0.0.1", serial });
+    const client = membershipClient({ ...tls, certificate: forged.certificate });
+    await expect(firstOf(client)).rejects.toMatchObject({ code: "unauthenticated" });
+    expect(nodes.get(id).health).toBe("unreachable");
+  });
+
   it("tell the registry's sandboxes: all at first, then what changed, soon", async () => {
     const { id, stub, report } = await agent("n1");
     const [one, two] = ["a".repeat(20), "b".repeat(20)];
