@@ -5,7 +5,7 @@ import type { Error as ErrorMessage, ForkClone } from "../gen/ramet/v1/sandbox_p
 import { DomainError, errorCodes, toDomainError } from "../lib/errors.js";
 import { settleLimited } from "../lib/limit.js";
 import { type Deps, findOwned, unfit } from "./deps.js";
-import { deleteOn, labelled, type Made, madeOf } from "./make.js";
+import { deleteOn, discard, labelled, type Made, madeOf } from "./make.js";
 import { cloneRecord } from "./record.js";
 import type { ForkOptions, ForkResult } from "./registry.js";
 import { type Answer, onceForKey } from "./requests.js";
@@ -77,7 +77,14 @@ async function forkOnce(
     await settleLimited(made, 8, (clone) => deleteOn(deps, source.node, clone));
     throw thrown;
   }
-  return Array.from({ length: options.count }, (_, index) => resultOf(clones[index]));
+  const results = Array.from({ length: options.count }, (_, index) => resultOf(clones[index]));
+  // Nobody will hear of them; a request with a key may come again and ask for them.
+  if (signal.aborted && answer === undefined)
+    await settleLimited(results, 8, async (result) =>
+      result.ok ? discard(deps, result.sandbox) : undefined,
+    );
+  signal.throwIfAborted();
+  return results;
 }
 
 type Clone =
