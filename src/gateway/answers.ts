@@ -26,14 +26,19 @@ export function answer(request: IncomingMessage, response: ServerResponse, { sta
     "Content-Type": isPage ? "text/html; charset=utf-8" : "application/json; charset=utf-8",
     "Content-Length": Buffer.byteLength(text),
     "Access-Control-Allow-Origin": "*",
+    ...(isPassing(status) ? { "Retry-After": "1" } : {}),
   });
   response.end(text);
 }
+
+/** It may be another in a moment: the team's limit, a node that is away. */
+const isPassing = (status: number) => status === 429 || status === 503;
 
 const reasons: Readonly<Record<number, string>> = {
   401: "Unauthorized",
   403: "Forbidden",
   404: "Not Found",
+  429: "Too Many Requests",
   502: "Bad Gateway",
   503: "Service Unavailable",
 };
@@ -45,6 +50,7 @@ export function answerOnSocket(socket: Duplex, { status, body }: Answer): void {
     "Content-Type: application/json; charset=utf-8",
     `Content-Length: ${Buffer.byteLength(text)}`,
     "Connection: close",
+    ...(isPassing(status) ? ["Retry-After: 1"] : []),
   ];
   socket.end(`${head.join("\r\n")}\r\n\r\n${text}`);
 }
