@@ -50,7 +50,15 @@ describe("a schedule", () => {
 
 describe("checkPool", () => {
   it("takes what makes sense", () => {
-    checkPool({ ...pool, memoryBytes: 0, schedules: [schedule(), schedule({ cron: "*/5 * * * *" })] });
+    checkPool({
+      ...pool,
+      memoryBytes: 0,
+      schedules: [
+        schedule(),
+        schedule({ cron: "*/5 * * * *" }),
+        schedule({ cron: "0 8 29 2 *", timeZone: "UTC" }),
+      ],
+    });
   });
 
   it.each<[string, Partial<PoolSettings>]>([
@@ -66,6 +74,7 @@ describe("checkPool", () => {
     ["'0 25 * * *'", { schedules: [schedule({ cron: "0 25 * * *" })] }],
     ["'0 0 8 * * 1'", { schedules: [schedule({ cron: "0 0 8 * * 1" })] }],
     ["'Mars/Olympus'", { schedules: [schedule({ timeZone: "Mars/Olympus" })] }],
+    ["'0 8 31 2 *' never comes", { schedules: [schedule({ cron: "0 8 31 2 *" })] }],
     ["lasts 59999 ms", { schedules: [schedule({ durationMs: 59_999 })] }],
     ["min 20 and max 10", { schedules: [schedule({ min: 20 })] }],
   ])("refuses %s, in words", (what, over) => {

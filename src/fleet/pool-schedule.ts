@@ -48,20 +48,40 @@ export function checkPool(settings: PoolSettings): void {
 
 function checkSchedule(settings: PoolSettings, schedule: PoolSchedule): void {
   const name = `the schedule '${schedule.cron}'`;
-  try {
-    // The time zone is looked at no earlier than when it is needed.
-    cronOf(schedule).nextRun(new Date(0));
-  } catch (err) {
-    const hint = "five fields: minute, hour, day of month, month, day of week; a time zone as Europe/Berlin";
+  // The library looks at it no earlier than when it is needed, and says much.
+  if (!isTimeZone(schedule.timeZone))
     throw new DomainError(
       "invalid_argument",
-      `${name} in '${schedule.timeZone}' is wrong: ${err instanceof Error ? err.message : err}`,
-      { cause: err, hint },
+      `${name} has the time zone '${schedule.timeZone}', which is unknown`,
+      {
+        hint: "its name is one as Europe/Berlin or UTC",
+      },
     );
-  }
+  if (firstRun(name, schedule) === null) throw wrong(`${name} never comes: no month has such a day`);
   if (!(schedule.durationMs >= durationMs.min && schedule.durationMs <= durationMs.max))
     throw wrong(`${name} lasts ${schedule.durationMs} ms, not one minute to seven days`);
   checkNumbers(name, scheduledNumbers(settings, schedule));
+}
+
+function isTimeZone(name: string): boolean {
+  try {
+    new Intl.DateTimeFormat("en", { timeZone: name });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function firstRun(name: string, schedule: PoolSchedule): Date | null {
+  try {
+    return cronOf(schedule).nextRun(new Date(0));
+  } catch (err) {
+    const why = err instanceof Error ? err.message : err;
+    throw new DomainError("invalid_argument", `${name} is wrong: ${why}`, {
+      cause: err,
+      hint: "five fields: minute, hour, day of month, month, day of week",
+    });
+  }
 }
 
 function checkNumbers(name: string, numbers: PoolNumbers): void {

@@ -137,7 +137,9 @@ it("is administered by ramet node", async () => {
   expect((await ramet("node", "uncordon", "here")).stdout).toBe("here  ready\n");
   const token = await ramet("node", "token", "--ttl", "10m");
   expect(token.stdout).toMatch(/^rmt_[0-9a-f]{32}_[0-9a-f]{40}\n$/);
-  expect((await ramet("node", "token", "--ttl", "1s")).exitCode).toBe(2);
+  expect(await ramet("node", "token", "--ttl", "1s")).toMatchObject({
+    ...{ exitCode: 2, stderr: "ramet: a join token is good for one minute to seven days\n" },
+  });
   for (const verb of ["drain", "uncordon", "rm"])
     expect((await ramet("node", verb, "nobody")).exitCode).toBe(3);
 });
