@@ -1,4 +1,7 @@
-/** Programs in browsers use the API too. Any origin may: keys are in a header that no browser sends by itself. */
+/**
+ * Programs in browsers use the API too. Any origin may: keys are in a header that no browser sends by itself. Where there
+ * are none, pages of other machines do not come so far.
+ */
 import type { FastifyInstance } from "fastify";
 
 const exposed = "X-Next-Token, X-Total-Running, X-E2B-Trace-ID, Retry-After";

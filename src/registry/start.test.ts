@@ -104,6 +104,17 @@ it("refuses a second registry of the same directory, and a port that is taken", 
   await expect(startRegistry({ config: other, edges: [], log }, never)).rejects.toThrow(/cannot listen on/);
 });
 
+it("serves its own machine without keys, and no pages of others", async () => {
+  const open = { ...config(), keys: "off" as const };
+  await using started = await runRegistry({ config: open, log, local: localAgent }, never);
+  const statusOf = async (origin: string) => {
+    const url = `http://127.0.0.1:${started.rest.port}/admin/v1/tokens`;
+    return (await fetch(url, { method: "POST", headers: { origin } })).status;
+  };
+  expect(await statusOf("http://localhost:3000")).toBe(201);
+  expect(await statusOf("https://evil.example")).toBe(403);
+});
+
 it("says which directory it cannot use", async () => {
   const path = join(dir, "file");
   writeFileSync(path, "");

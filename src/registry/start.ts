@@ -27,6 +27,7 @@ import { serveNodes } from "./membership-service.js";
 import type { OnNodes } from "./on-nodes.js";
 import { type OpenNodes, openNodes } from "./open-nodes.js";
 import { openRegistry } from "./open-registry.js";
+import { refusePages } from "./pages.js";
 import type { Pools } from "./pools.js";
 import type { Registry } from "./registry.js";
 import { openTeams, type Teams } from "./teams.js";
@@ -92,6 +93,7 @@ export async function startRegistry(options: RegistryOptions, signal: AbortSigna
   const { serverFactory } = parts.front;
   const app = fastify({ ...serverOptions, serverFactory });
   scope.defer(() => app.close());
+  if (config.keys === "off") refusePages(app, { isTls: config.tls !== undefined });
   for (const edge of edges) await edge(app, parts, scope);
   if (local !== undefined) scope.use(await reportLocally(local, { store, nodes, now, log }));
   const address = config.nodes.listen;
