@@ -8,6 +8,7 @@ import { type Finding, failure, type Judgement } from "./finding.js";
 import { type DoctorConfig, type Host, openHost } from "./host.js";
 import {
   checkCgroups,
+  checkConnectionTracking,
   checkHostLimits,
   checkIdmappedMounts,
   checkKernel,
@@ -26,6 +27,7 @@ const checks: ReadonlyArray<readonly [name: string, check: Check]> = [
   ["cgroups", checkCgroups],
   ["user namespaces", checkUserNamespaces],
   ["kernel limits", checkHostLimits],
+  ["connection tracking", checkConnectionTracking],
   ["idmapped mounts", checkIdmappedMounts],
   ["overlayfs", checkOverlayfs],
   ["data directory", checkDataDirectory],

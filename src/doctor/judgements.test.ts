@@ -4,6 +4,7 @@ import { judgeDataDirectory, judgeRunDirectory } from "./directories.js";
 import { isFit, type Judgement, renderFindings } from "./finding.js";
 import {
   judgeCgroups,
+  judgeConnectionTracking,
   judgeHostLimits,
   judgeIdmappedMounts,
   judgeKernel,
@@ -47,6 +48,9 @@ const cases: ReadonlyArray<readonly [string, Judgement, Judgement["status"], Reg
     "warning",
     /pages-soft, fs\.inotify\.max_user_instances, kernel\.keys\.maxkeys/,
   ],
+  ["no connection tracking", judgeConnectionTracking(0), "ok", /none/],
+  ["a small table of connections", judgeConnectionTracking(65_536), "ok", /65536/],
+  ["a large table of connections", judgeConnectionTracking(262_144), "warning", /some 26 ms longer/],
   ["no user namespaces", judgeUserNamespaces(0, undefined), "failure", /is 0/],
   [
     "forbidden user namespaces",
