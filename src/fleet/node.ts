@@ -24,7 +24,7 @@ export interface NodeRecord {
 }
 
 /**
- * ready: reports come. unreachable: three were missed; no new work. lost: silent for longer than
+ * ready: reports come. unreachable: three were missed, or it cannot be called; no new work. lost: silent for longer than
  * `nodes.lost_after_s`; its sandboxes are shown as lost.
  */
 export type NodeHealth = "ready" | "unreachable" | "lost";

@@ -1,5 +1,5 @@
 /** One node while the registry runs: what is known of it, its stream of reports, the way to call it. */
-
+import { connectivityState } from "@grpc/grpc-js";
 import { type AgentApi, agentApi } from "../agent-client/agent-api.js";
 import { channelCredentials, type TlsIdentity, tlsServerName } from "../authority/credentials.js";
 import { nodeUri } from "../authority/identity.js";
@@ -20,6 +20,10 @@ export interface Member {
   writtenAt: number;
   session?: ReportSession;
   line?: Line;
+  /** Of the registry's clock, in ms: since when its connection has not stood, or was last tried anew. */
+  closedSince?: number;
+  /** It reports, and cannot be called. */
+  isDeaf: boolean;
   /** What listeners are told, one after another. */
   told: Promise<void>;
   waiting: number;
@@ -40,14 +44,20 @@ export interface ReportSession {
 
 export interface Line extends Disposable {
   readonly address: string;
+  /** Whether its connection stands; where not, it is tried. */
+  isOpen(): boolean;
   readonly api: AgentApi;
   /** For requests to its sandboxes; none on this machine. Throws `unavailable` while it is not reachable. */
   readonly port: () => NodePort | undefined;
 }
 
-export function viewOf({ record, health, report }: Member): NodeView {
-  return { record, health, ...(report === undefined ? {} : { report }) };
+export function viewOf(member: Member): NodeView {
+  const { record, report } = member;
+  return { record, health: healthOf(member), ...(report === undefined ? {} : { report }) };
 }
+
+export const healthOf = ({ health, isDeaf }: Member): NodeHealth =>
+  health === "ready" && isDeaf ? "unreachable" : health;
 
 const timeoutMs = 120_000;
 const keepAliveMs = 5000;
@@ -73,7 +83,7 @@ export function openLine(member: Member, reach: Reach): Line {
 function openLocalLine(member: Member, open: OpenLocalApi): Line {
   const opened = open({ timeoutMs, refuse: () => unreachable(member) });
   return {
-    ...{ address: member.record.address, api: opened.api, port: () => undefined },
+    ...{ address: member.record.address, isOpen: () => true, api: opened.api, port: () => undefined },
     [Symbol.dispose]: () => opened[Symbol.dispose](),
   };
 }
@@ -94,6 +104,7 @@ function openRemoteLine(member: Member, tls: TlsIdentity): Line {
   const port = openNodePort(address, tls, nodeUri(id));
   return {
     ...{ address, api },
+    isOpen: () => channel.getChannel().getConnectivityState(true) === connectivityState.READY,
     port() {
       const reason = unreachable(member);
       if (reason !== undefined) throw reason;
@@ -106,8 +117,14 @@ function openRemoteLine(member: Member, tls: TlsIdentity): Line {
   };
 }
 
-function unreachable({ health, record, heardAt }: Member): DomainError | undefined {
+function unreachable(member: Member): DomainError | undefined {
+  const { record, heardAt } = member;
+  const health = healthOf(member);
   if (health === "ready") return undefined;
+  if (member.health === "ready")
+    return new DomainError("unavailable", `node ${record.name} is unreachable at ${record.address}`, {
+      hint: "it reports: see that its `listen` is an address that the registry reaches, and what is between them",
+    });
   return new DomainError("unavailable", `node ${record.name} is ${health}`, {
     hint: `nothing was heard of it since ${new Date(heardAt).toISOString()}: see whether its agent runs and reaches the registry`,
   });

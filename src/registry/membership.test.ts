@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { cp } from "node:fs/promises";
 import { get, type IncomingMessage } from "node:http";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
@@ -140,12 +141,14 @@ interface AgentOptions {
   readonly token?: string;
   readonly stub?: ReturnType<typeof aNode>;
   readonly accept?: (connection: Duplex) => void;
+  /** Where it says that it serves. Default: where it does. */
+  readonly address?: string;
 }
 
 /** An agent in this process, with its own data directory, from its join to its reports. */
 async function agent(
   name: string,
-  { token, stub = aNode(), accept = noDataPlane.accept }: AgentOptions = {},
+  { token, stub = aNode(), accept = noDataPlane.accept, address }: AgentOptions = {},
 ) {
   const dataDir = join(dir, name);
   const own = openScope();
@@ -178,7 +181,7 @@ async function agent(
         registry: registry(),
         name,
         listen: registry(),
-        address: `127.0.0.1:${listener.port}`,
+        address: address ?? `127.0.0.1:${listener.port}`,
       },
       dataDir,
       log,
@@ -400,6 +403,28 @@ describe("two agents with one identity", () => {
     expect(errors()).toContain("a second agent has a node's certificate");
     expect(nodes.get(first.id).record.address).toBe(`127.0.0.1:${first.port}`);
   });
+});
+
+describe("a node that cannot be called", () => {
+  it("is unreachable though it reports, and ready again once it can be", async () => {
+    // Whatever is between the two takes connections, and carries nothing.
+    const hole = createServer((socket) => void socket.on("error", () => {})).listen(0, "127.0.0.1");
+    scope.defer(async () => void hole.close());
+    await once(hole, "listening");
+    const address = `127.0.0.1:${(hole.address() as AddressInfo).port}`;
+    const { id, report, own } = await agent("n1", { address });
+    report();
+    await until("its reports", () => nodes.get(id).health === "ready");
+    // Whoever has begun to ask need not wait for long.
+    await expect(nodes.api(id).node.info({})).rejects.toMatchObject({ code: "unavailable" });
+    expect(nodes.get(id).health).toBe("unreachable");
+    await expect(nodes.api(id).node.info({})).rejects.toThrow(`node n1 is unreachable at ${address}`);
+    await own[Symbol.asyncDispose]();
+    (await agent("n1")).report();
+    await until("it is called again", () => nodes.get(id).health === "ready");
+    expect((await nodes.api(id).node.info({})).version).toBe("9");
+    expect(healths.map(([, health]) => health)).toEqual(["ready", "unreachable", "ready"]);
+  }, 30_000);
 });
 
 describe("a removed node", () => {

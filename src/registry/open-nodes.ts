@@ -6,11 +6,11 @@ import { DomainError } from "../lib/errors.js";
 import { quote } from "../lib/ids.js";
 import type { Logger } from "../lib/log.js";
 import type { RegistryStore } from "../registry-store/registry-store.js";
+import { type Dial, openDial } from "./dial.js";
 import {
+  healthOf,
   type Member,
   type OpenLocalApi,
-  openLine,
-  type Reach,
   type ReportSession,
   unreachableAfterMs,
   viewOf,
@@ -65,7 +65,7 @@ export async function openNodes(options: NodesOptions): Promise<OpenNodes> {
   const judge = openJudge(roster, options);
   const judging = setInterval(judge, judgeMs).unref();
   return {
-    ...reading(roster, options),
+    ...reading(roster),
     listen: (listener) => void tell.listeners.push(listener),
     async cordon(id, isCordoned) {
       const it = roster.member(id);
@@ -95,14 +95,10 @@ export async function openNodes(options: NodesOptions): Promise<OpenNodes> {
   };
 }
 
-/** Whoever waits for an answer is told that there will be none; the next call connects anew. */
-function hangUp(it: Member): void {
-  it.line?.[Symbol.dispose]();
-  delete it.line;
-}
-
 /** The nodes, and the changes that several have in common. */
-interface Roster {
+interface Roster extends Pick<Dial, "lineOf" | "hangUp"> {
+  /** Looks whether a node that reports can be called. */
+  look(it: Member, at: number): void;
   readonly members: Map<NodeId, Member>;
   readonly tell: Telling;
   member(id: NodeId): Member;
@@ -111,12 +107,20 @@ interface Roster {
   writeSeen(it: Member): void;
 }
 
-function openRoster({ store, now, log }: NodesOptions): Roster {
+function openRoster(options: NodesOptions): Roster {
+  const { store, now, log } = options;
+  const { lineOf, hangUp, look } = openDial(options);
   const members = new Map<NodeId, Member>();
   const tell = openTelling(log);
   const roster: Roster = {
-    members,
-    tell,
+    ...{ members, tell, lineOf, hangUp },
+    look(it, at) {
+      if (!look(it, at)) return;
+      tell.health(it, healthOf(it));
+      tell.changed(it);
+      // What it said meanwhile could not be asked about.
+      if (!it.isDeaf) it.session?.askInventory();
+    },
     member(id) {
       const found = members.get(id);
       if (found === undefined) throw noNode(id);
@@ -146,6 +150,15 @@ function openRoster({ store, now, log }: NodesOptions): Roster {
 
 function openJudge(roster: Roster, { now, lostAfterMs }: NodesOptions): () => void {
   let judgedAt = now().getTime();
+
+  function judgeSilence(it: Member, at: number): void {
+    const health = healthAfter(at - it.heardAt, lostAfterMs) ?? it.health;
+    if (it.health === health || it.health === "lost") return;
+    if (it.health === "ready") roster.writeSeen(it);
+    roster.become(it, health);
+    roster.tell.changed(it);
+  }
+
   return () => {
     const at = now().getTime();
     // When this process stood still, no node was silent: reports that wait to be read come first.
@@ -153,11 +166,10 @@ function openJudge(roster: Roster, { now, lostAfterMs }: NodesOptions): () => vo
     judgedAt = at;
     for (const it of roster.members.values()) {
       it.heardAt = Math.min(at, it.heardAt + stoodStillMs);
-      const health = healthAfter(at - it.heardAt, lostAfterMs) ?? it.health;
-      if (it.health === health || it.health === "lost") continue;
-      if (it.health === "ready") roster.writeSeen(it);
-      roster.become(it, health);
-      roster.tell.changed(it);
+      if (it.closedSince !== undefined) it.closedSince = Math.min(at, it.closedSince + stoodStillMs);
+      judgeSilence(it, at);
+      if (it.health === "ready") roster.look(it, at);
+      else delete it.closedSince;
     }
   };
 }
@@ -174,7 +186,7 @@ function openBegin(roster: Roster, { now, log }: NodesOptions): OpenNodes["begin
   function moveTo(it: Member, address: string): void {
     log.info({ node: it.record.id, address }, "the node has another address");
     it.record = { ...it.record, address };
-    hangUp(it);
+    roster.hangUp(it);
     roster
       .write(it, { address })
       .catch((err: unknown) => log.warn({ err, node: it.record.id }, "cannot write a node's new address"));
@@ -213,18 +225,7 @@ function openBegin(roster: Roster, { now, log }: NodesOptions): OpenNodes["begin
   };
 }
 
-function reading(
-  { members, member }: Roster,
-  { localApi, tls }: NodesOptions,
-): Pick<Nodes, "list" | "get" | "find" | "api" | "port"> {
-  const reachOf = ({ record }: Member): Reach =>
-    record.certificate === "" && localApi !== undefined
-      ? { kind: "local", open: localApi }
-      : { kind: "remote", tls };
-  const lineOf = (it: Member) => {
-    it.line ??= openLine(it, reachOf(it));
-    return it.line;
-  };
+function reading({ members, member, lineOf }: Roster): Pick<Nodes, "list" | "get" | "find" | "api" | "port"> {
   return {
     list: () => [...members.values()].map(viewOf).sort(byName),
     get: (id) => viewOf(member(id)),
@@ -267,6 +268,7 @@ function newMember(record: NodeRecord, at: number): Member {
     told: Promise.resolve(),
     waiting: 0,
     isBehind: false,
+    isDeaf: false,
   };
 }
 
