@@ -72,23 +72,34 @@ interface Left {
   /** Creates and forks that had begun before the node was cordoned. */
   readonly making: number;
   readonly count: number;
+  /** What is on it cannot come to an end before it is back. */
+  readonly isLost: boolean;
 }
 
 async function findLeft({ session, name }: Draining): Promise<Left> {
   const registry = session.registry();
   // First: what is made in between is listed then.
-  const { making } = (await registry.get(pathOf("nodes", name), nodeAnswer)).sandboxes;
+  const { health, sandboxes: counts } = await registry.get(pathOf("nodes", name), nodeAnswer);
+  const { making } = counts;
   const all = await registry.get(pathOf("nodes", name, "sandboxes"), sandboxAnswer.array());
   const sandboxes = all.filter(({ status }) => status !== "paused");
-  return { sandboxes, making, count: sandboxes.length + making };
+  return { sandboxes, making, count: sandboxes.length + making, isLost: health === "lost" };
 }
 
 async function waitForAll(draining: Draining): Promise<void> {
   using progress = draining.session.out.progress();
   let total = 0;
   for (;;) {
-    const { count } = await findLeft(draining);
+    const { count, isLost } = await findLeft(draining);
     if (count === 0) return;
+    if (isLost)
+      throw new DomainError(
+        "unavailable",
+        `node ${draining.name} is cordoned and lost, with ${count} sandboxes`,
+        {
+          hint: "they come back with it; where it is gone for good, `ramet node rm --force` forgets it and them",
+        },
+      );
     total = Math.max(total, count);
     progress.show({ label: "waiting for sandboxes", done: total - count, total, unit: "count" });
     await rest(draining, count);

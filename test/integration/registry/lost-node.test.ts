@@ -69,6 +69,10 @@ it("is forgotten on demand once it is, with all that is recorded on it", async (
   // Killed by its owner, it stays on record until its node has heard of it.
   const [killed, ...others] = ids;
   expect((await fleet.ask("DELETE", `/sandboxes/${killed}`)).status).toBe(204);
+  expect(await ramet("node", "drain", "light-0", "--wait")).toMatchObject({
+    exitCode: 7,
+    stderr: expect.stringMatching(/node light-0 is cordoned and lost, with 3 sandboxes\nhint: .*--force/),
+  });
   const listed = await fleet.listed();
   expect(listed).toEqual(expect.arrayContaining(others));
   expect(await ramet("node", "rm", "--force", "light-0")).toMatchObject({ exitCode: 0, stdout: "light-0\n" });
