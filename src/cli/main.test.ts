@@ -212,6 +212,23 @@ describe("fork", () => {
     ]);
     expect((await ramet(["fork", "a1b2", "-n", "2"])).stdout).toContain("no pids left (fewer)");
   });
+
+  it("that is cut off tells which clones there are", async () => {
+    async function* fork() {
+      yield { kind: "taken" as const, checkpoint: aCheckpoint() };
+      const result = { ok: true as const, sandbox: aSandbox() };
+      yield { kind: "clone" as const, index: 3, durationMs: 80, result };
+      throw new DomainError("unavailable", "containerd is away");
+    }
+    const ramet = await serve({ sandboxes: { fork } });
+    expect(await ramet(["fork", "a1b2", "-n", "9", "-q"])).toMatchObject({
+      exitCode: exitCodeOf.unavailable,
+      stdout: `${aSandbox().id}\n`,
+      stderr: expect.stringContaining("containerd is away"),
+    });
+    const { stdout } = await ramet(["fork", "a1b2", "-n", "9", "--json"]);
+    expect(shapes.forked.parse(JSON.parse(stdout)).clones).toHaveLength(1);
+  });
 });
 
 describe("following", () => {

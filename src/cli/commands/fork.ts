@@ -50,29 +50,41 @@ export function keepCommand(cli: Cli): Command {
     );
 }
 
-/** The exit code is that of the first clone that failed; the others live. */
+/** The exit code is that of the first clone that failed; the others live, also when it is cut off among them. */
 async function fork(session: Session, source: string, options: ForkOptions): Promise<number> {
   const { out } = session;
   const { count, name = "", label = {}, env = {}, quiet = false } = options;
   const request = { sandbox: source, count, namePrefix: name, labels: label, env };
   const api = await session.api();
-  const forked = await collectClones(session, api.sandboxes.fork(request, session.streamOptions), count);
-  await out.document("forked", forked, (it) => (quiet ? ids(it) : describe(session, it)));
-  const failed = forked.clones.find((clone) => clone.error !== undefined)?.error;
+  const collected: Collected = { clones: [] };
+  const show = () =>
+    out.document("forked", forkedOf(collected), (it) => (quiet ? ids(it) : describe(session, it)));
+  try {
+    await collectClones(session, api.sandboxes.fork(request, session.streamOptions), { count, collected });
+  } catch (thrown) {
+    if (collected.clones.length > 0) await show();
+    throw thrown;
+  }
+  await show();
+  const failed = collected.clones.find((clone) => clone.error !== undefined)?.error;
   return failed === undefined ? 0 : exitCodeOf[failed.code];
+}
+
+interface Collected {
+  taken?: ForkTaken;
+  readonly clones: Shape<"forked">["clones"];
 }
 
 async function collectClones(
   { out }: Session,
   responses: AsyncIterable<ForkResponse>,
-  count: number,
-): Promise<Shape<"forked">> {
+  { count, collected }: { readonly count: number; readonly collected: Collected },
+): Promise<void> {
   using progress: Progress = out.progress({ onlyOnTerminal: true });
   progress.show({ label: "taking the checkpoint" });
-  const clones: Shape<"forked">["clones"] = [];
-  let taken: ForkTaken | undefined;
+  const { clones } = collected;
   for await (const { event } of responses) {
-    if (event.case === "taken") taken = event.value;
+    if (event.case === "taken") collected.taken = event.value;
     if (event.case === "clone") {
       const { index, durationMs, result } = event.value;
       if (result.case === "error") clones.push({ index, durationMs, error: errorView(result.value) });
@@ -80,6 +92,9 @@ async function collectClones(
     }
     progress.show({ label: "restoring clones", done: clones.length, total: count, unit: "count" });
   }
+}
+
+function forkedOf({ taken, clones }: Collected): Shape<"forked"> {
   const { checkpoint, freezeMs, memoryBytes } = sent(taken, "checkpoint");
   clones.sort((a, b) => a.index - b.index);
   return { checkpoint, freezeMs, memoryBytes: Number(memoryBytes), clones };
