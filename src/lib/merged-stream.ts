@@ -10,6 +10,8 @@ export interface MergedStream<T> {
   until(work: Promise<unknown>): AsyncGenerator<T>;
   /** The reader leaves. */
   end(): void;
+  /** What was pushed and never read. */
+  unread(): readonly T[];
 }
 
 export function openMergedStream<T>(parent: AbortSignal): MergedStream<T> {
@@ -29,8 +31,7 @@ export function openMergedStream<T>(parent: AbortSignal): MergedStream<T> {
     });
     done.catch(() => {});
     for (;;) {
-      yield* items.splice(0);
-      if (items.length > 0) continue;
+      for (const item of taken(items)) yield item;
       if (settled) break;
       await new Promise<void>((resolve) => {
         wake = resolve;
@@ -47,5 +48,11 @@ export function openMergedStream<T>(parent: AbortSignal): MergedStream<T> {
       linked.abort(new DOMException("the reader left", "AbortError"));
       linked[Symbol.dispose]();
     },
+    unread: () => items,
   };
+}
+
+/** One by one: of those that are there, a reader may leave some. */
+function* taken<T>(items: T[]): Generator<T> {
+  while (items.length > 0) yield* items.splice(0, 1);
 }

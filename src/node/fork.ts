@@ -9,6 +9,7 @@ import type { Sandbox, SandboxId } from "../sandbox/sandbox.js";
 import { discardCheckpointFiles } from "./checkpoint-files.js";
 import { makeSandbox, type NewSandbox } from "./create.js";
 import type { Deps } from "./deps.js";
+import { dropAll } from "./keep.js";
 import type { ForkEvent, ForkOptions, ForkResult } from "./node.js";
 import { reapUnused } from "./reap.js";
 import { journaled } from "./record.js";
@@ -18,7 +19,7 @@ export const forkCountMax = 1000;
 
 /**
  * Yields `taken` once the source runs again, then a `clone` for each in the order they finish. Ending the
- * iteration or aborting stops starting clones; those that were reported stay.
+ * iteration or aborting stops starting clones; those that were reported stay, and no others.
  */
 export async function* forkSandbox(
   deps: Deps,
@@ -73,8 +74,20 @@ async function* cloneAll(deps: Deps, cloning: Cloning, signal: AbortSignal): Asy
     signal.throwIfAborted();
   } finally {
     stream.end();
-    await work;
+    await work.finally(() => dropUnread(deps, stream.unread()));
   }
+}
+
+const dropMs = 120_000;
+
+/** Nobody knows of them: a restore that has begun is not heeding its caller. */
+async function dropUnread(deps: Deps, events: readonly ForkEvent[]): Promise<void> {
+  const ids = events.flatMap((event) =>
+    event.kind === "clone" && event.result.ok ? [event.result.sandbox.id] : [],
+  );
+  await dropAll(deps, ids, AbortSignal.timeout(dropMs)).catch((err: unknown) =>
+    deps.log.warn({ err, clones: ids.length }, "clones of a fork that was given up stay"),
+  );
 }
 
 async function cloneOne(

@@ -30,13 +30,7 @@ export async function keepClone(
     .list()
     .filter((other) => other.id !== id && (other.id === source?.id || forkOf(other) === fork))
     .map((other) => other.id);
-  const drops = await settleLimited(
-    dropped,
-    deps.forkParallelism,
-    (other) => drop(deps, other, signal),
-    signal,
-  );
-  for (const result of drops) if (result.status === "rejected") throw result.reason;
+  await dropAll(deps, dropped, signal);
   deps.record("sandbox.kept", { sandbox: id, attributes: { dropped: String(dropped.length) } });
   return { sandbox: store.sandboxes.get(id), dropped };
 }
@@ -61,6 +55,13 @@ function takeName({ store }: Deps, from: SandboxId, to: SandboxId): void {
     writer.sandboxes.update(from, () => nameless);
     writer.sandboxes.update(to, (sandbox) => ({ ...sandbox, name }));
   });
+}
+
+/** Tries all of them before it throws for one. */
+export async function dropAll(deps: Deps, ids: readonly SandboxId[], signal: AbortSignal): Promise<void> {
+  const dropOne = (id: SandboxId) => drop(deps, id, signal);
+  const drops = await settleLimited(ids, deps.forkParallelism, dropOne, signal);
+  for (const result of drops) if (result.status === "rejected") throw result.reason;
 }
 
 async function drop(deps: Deps, id: SandboxId, signal: AbortSignal): Promise<void> {
