@@ -118,21 +118,24 @@ async function recordPaused(
 
 /** Their memory is free then; the container's own remains are cleared away after the answer. */
 async function endProcesses(deps: Deps, id: SandboxId): Promise<void> {
-  forgetGuest(deps, id, `sandbox ${id} was paused`);
+  deps.guests.remove(id, wasPaused(id));
   await killTask(deps, id);
   deps.failpoint("pause.killed");
 }
 
-const forgetGuest = ({ guests }: Pick<Deps, "guests">, id: SandboxId, why: string) =>
-  guests.remove(id, new DomainError("unavailable", why, { hint: "attach again once it is resumed" }));
+const wasPaused = (id: SandboxId) =>
+  new DomainError("unavailable", `sandbox ${id} was paused`, { hint: "attach again once it is resumed" });
 
-/** Ends what is left of a sandbox recorded as paused. A start of the agent does it again if need be. */
+/**
+ * Ends what is left of a sandbox recorded as paused; `why` is for who used it. A start of the agent does it again if
+ * need be.
+ */
 export async function endPaused(
   deps: Pick<Deps, "containerd" | "freezer" | "paths" | "guests" | "settings" | "shims" | "endings">,
   id: SandboxId,
-  why = `sandbox ${id} was paused`,
+  why = wasPaused(id),
 ): Promise<void> {
-  forgetGuest(deps, id, why);
+  deps.guests.remove(id, why);
   await removeContainer(deps, id);
 }
 

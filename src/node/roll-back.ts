@@ -56,9 +56,14 @@ async function goBack(deps: Deps, id: SandboxId, target: Checkpoint, signal: Abo
     record(deps, sandbox, { snapshotKey, target, memory });
     undo.move();
     deps.failpoint("rollback.recorded");
-    await endPaused(deps, id, `sandbox ${id} was rolled back to checkpoint ${target.name ?? target.id}`);
+    await endPaused(deps, id, wasRolledBack(id, target));
     await forget(deps, sandbox, memory);
   });
+}
+
+function wasRolledBack(id: SandboxId, { id: checkpoint, name = checkpoint }: Checkpoint): DomainError {
+  const says = `sandbox ${id} was rolled back to checkpoint ${name}`;
+  return new DomainError("unavailable", says, { hint: "it has the processes of that time: see `ramet top`" });
 }
 
 /** Its own checkpoints, what it was made from, and what these descend from. */

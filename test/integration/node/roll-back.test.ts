@@ -57,6 +57,20 @@ describe("rolling back", () => {
     expect(await box.node.checkpoints.get("first")).toMatchObject({ checkpoint: { id: one.id } });
   });
 
+  it("tells who waits for a command of what was given up that it is over", async () => {
+    const id = await startMarked("one");
+    await take(id, "first");
+    const waiting = box.sh(id, "echo > /srv/waits; sleep 60").catch((thrown: unknown) => thrown);
+    await box.sh(id, "until [ -e /srv/waits ]; do sleep 0.02; done");
+    await Promise.all([goBack(id, "first"), goBack(id, "first")]);
+    expect(await waiting).toMatchObject({
+      code: "unavailable",
+      message: `sandbox ${id} was rolled back to checkpoint first`,
+      hint: expect.stringContaining("processes of that time"),
+    });
+    expect(await marksOf(id)).toBe("one one");
+  });
+
   it("brings a paused sandbox back too, and frees the memory of its pause", async () => {
     const id = await startMarked("before");
     const { id: checkpoint } = await take(id);
