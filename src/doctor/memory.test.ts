@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { judgeMappings, parseMappings } from "./memory.js";
+import { judgeMappings, parseMappings, sandboxOf } from "./memory.js";
 
 const maps = `
 7f0000000000-7f0000004000 rw-p 00002000 fe:00 12   /.ramet/memory/c1-9
@@ -15,7 +15,16 @@ it("finds mappings of memory files", () => {
   ]);
 });
 
-const mapping = { pid: 7, name: "c1-9", isDeleted: false, end: 8192, fileBytes: 8192 };
+it.each([
+  ["4:memory:/ramet/a1b2\n1:name=systemd:/ramet/a1b2\n", "a1b2"],
+  ["0::/ramet/a1b2/inner\n", "a1b2"],
+  ["0::/user.slice\n", undefined],
+  ["", undefined],
+])("finds the sandbox of a process in %j", (membership, sandbox) => {
+  expect(sandboxOf(membership)).toBe(sandbox);
+});
+
+const mapping = { pid: 7, sandbox: "a1b2", name: "c1-9", isDeleted: false, end: 8192, fileBytes: 8192 };
 
 it.each([
   ["all of it", {}, undefined],
@@ -26,5 +35,10 @@ it.each([
 ] as const)("judges a file of which there is %s", (_what, change, detail) => {
   const judged = judgeMappings([{ ...mapping, ...change }]);
   if (detail === undefined) expect(judged).toBeUndefined();
-  else expect(judged).toMatchObject({ status: "failure", detail: expect.stringMatching(detail) });
+  else
+    expect(judged).toMatchObject({
+      status: "failure",
+      detail: expect.stringMatching(detail),
+      fix: expect.stringContaining("these sandboxes: a1b2"),
+    });
 });

@@ -30,6 +30,8 @@ function unshared(why: string): Judgement {
 /** A mapping of a memory file by a process, and the file as it is now. */
 export interface Mapping {
   readonly pid: number;
+  /** Its id; undefined for a process that is in no control group of ours. */
+  readonly sandbox: string | undefined;
   readonly name: string;
   readonly isDeleted: boolean;
   /** Last byte of the file that is mapped. */
@@ -51,15 +53,22 @@ export function judgeMappings(found: readonly Mapping[]): Judgement | undefined 
     ...says("memory files were removed, and sandboxes that map them cannot be dumped", lost),
   ];
   if (problems.length === 0) return undefined;
-  const pids = [...new Set([...short, ...lost].map(({ pid }) => pid))];
+  const whose = [
+    ...new Set([...short, ...lost].map(({ sandbox, pid }) => sandbox ?? `that of process ${pid}`)),
+  ];
   return failure(
     problems.join("; "),
-    `save what can be saved (\`ramet commit\`), then delete the sandboxes of processes ${pids.slice(0, 10).join(", ")}`,
+    `save what can be saved (\`ramet commit\`), then delete these sandboxes: ${whose.slice(0, 10).join(", ")}`,
   );
 }
 
+/** Of /proc/PID/cgroup. */
+export function sandboxOf(membership: string): string | undefined {
+  return /:\/ramet\/([^/\n]+)/.exec(membership)?.[1];
+}
+
 /** As processes have them, in maps (proc_pid_maps(5)). */
-export function parseMappings(pid: number, maps: string): Omit<Mapping, "fileBytes">[] {
+export function parseMappings(pid: number, maps: string): Omit<Mapping, "fileBytes" | "sandbox">[] {
   return [...maps.matchAll(mapLine)].map(([, start = "0", stop = "0", offset = "0", name = "", deleted]) => ({
     pid,
     name,
@@ -80,9 +89,10 @@ async function mappings(host: Host): Promise<Mapping[]> {
     if ((await readlink(`/proc/${pid}/ns/mnt`).catch(() => own)) === own) continue;
     const maps = (await host.read(`/proc/${pid}/maps`)) ?? "";
     if (!maps.includes(memoryPath)) continue;
+    const sandbox = sandboxOf((await host.read(`/proc/${pid}/cgroup`)) ?? "");
     for (const mapping of parseMappings(pid, maps)) {
       const file = await stat(`/proc/${pid}/root${memoryPath}${mapping.name}`).catch(() => undefined);
-      found.push({ ...mapping, fileBytes: file?.size });
+      found.push({ ...mapping, sandbox, fileBytes: file?.size });
     }
   }
   return found;

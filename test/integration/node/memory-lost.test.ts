@@ -1,7 +1,11 @@
 /** Memory files that somebody takes away or shortens by hand: nothing is kept that could not come back. */
 import { rmSync, truncateSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { openHost } from "../../../src/doctor/host.js";
+import { checkSharedMemory } from "../../../src/doctor/memory.js";
 import { openBox, soon } from "../../support/box.js";
+import { testRuntime } from "../../support/containerd.js";
 import { MiB, memoryOfSandbox, modelOf, openHolder } from "./holder.js";
 
 const box = openBox("memory-lost");
@@ -22,8 +26,23 @@ const takings = (id: string): readonly (() => Promise<unknown>)[] => [
   () => box.fork(id),
 ];
 
-/** Each is refused, and the sandbox is as it was. */
+/** What the doctor says of shared memory on this machine. */
+function examine(): ReturnType<typeof checkSharedMemory> {
+  const { address, state, root, prefix } = testRuntime();
+  const config = {
+    ...{ dataDir: root, runDir: dirname(state), prefix, socket: join(root, "agent.sock") },
+    ...{ containerd: { address, namespace: "ramet", stateDir: state }, memory: { sharing: "on" } as const },
+  };
+  return checkSharedMemory(openHost(config, soon()));
+}
+
+/** Each is refused, the sandbox is as it was, and the doctor names it. */
 async function expectRefused(id: string, says: RegExp): Promise<void> {
+  expect(await examine()).toMatchObject({
+    status: "failure",
+    detail: expect.stringMatching(/memory files were (removed|shortened)/),
+    fix: expect.stringContaining(id),
+  });
   const before = await box.holdings();
   for (const take of takings(id)) {
     await expect(take()).rejects.toMatchObject({
