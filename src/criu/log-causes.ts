@@ -13,6 +13,8 @@ export interface KnownCause {
   readonly hint: string;
 }
 
+/** Of what failed for want of memory. */
+export const memoryHint = "free memory on the node, or raise the sandbox's memory limit";
 const closeIt = "close it in the sandbox and try again";
 const otherHost = "restore it on a machine like the one it was taken on";
 const damaged = "check it with `ramet checkpoint verify`; restore another checkpoint";
@@ -245,7 +247,7 @@ const anyCauses: readonly KnownCause[] = [
     line: /Cannot allocate memory|Out of memory/i,
     code: "resource_exhausted",
     says: "there is not enough memory",
-    hint: "free memory on the node, or raise the sandbox's memory limit",
+    hint: memoryHint,
   },
   {
     line: /Too many open files/,
@@ -270,7 +272,7 @@ const anyCauses: readonly KnownCause[] = [
     line: /^(\d+) killed by signal 9/,
     code: "resource_exhausted",
     says: "process $1 was killed while it was being restored, probably by the memory limit",
-    hint: "raise the sandbox's memory limit, or free memory on the node",
+    hint: memoryHint,
   },
 ];
 

@@ -1,6 +1,6 @@
 /** CRIU's dump.log and restore.log as errors that a person can act on. Pure. */
 import { DomainError, type ErrorCode, isDomainError } from "../lib/errors.js";
-import { type KnownCause, knownCauses } from "./log-causes.js";
+import { type KnownCause, knownCauses, memoryHint } from "./log-causes.js";
 
 /** Of a log that is read: what runs in a sandbox can make it as long as it likes, and the cause is near its end. */
 export const criuLogBytesMax = 1024 * 1024;
@@ -33,6 +33,11 @@ export function dumpError(id: string, log: string, cause: unknown): DomainError 
 /** Explains a failed restore by its restore.log; the checkpoint stays as it was. */
 export function restoreError(id: string, log: string, cause: unknown): DomainError {
   return explain(`cannot restore sandbox ${id}`, "internal", { log, cause });
+}
+
+/** Whether a restore failed for want of memory, which the sandbox's own limit may have kept from it. */
+export function isWantOfMemory(thrown: unknown): boolean {
+  return isDomainError(thrown, "resource_exhausted") && thrown.hint === memoryHint;
 }
 
 interface Failure {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { execa } from "execa";
 import type { Mount } from "../containerd/mounts.js";
 import { criuConfig } from "../criu/config.js";
-import { criuLogBytesMax, restoreError } from "../criu/log.js";
+import { criuLogBytesMax, isWantOfMemory, restoreError } from "../criu/log.js";
 import { DomainError, toDomainError } from "../lib/errors.js";
 import { readProcessIdentity } from "../lib/process-identity.js";
 import { readTail } from "../lib/read-tail.js";
@@ -14,12 +14,14 @@ import { buildOciSpec } from "../sandbox/oci-spec.js";
 import type { Sandbox } from "../sandbox/sandbox.js";
 import { type Deps, labels } from "./deps.js";
 import { removeTask } from "./end-container.js";
+import { limitMemory, withSpareMemory } from "./memory-limit.js";
 import { checkpointFiles } from "./paths.js";
 import { placeMemory } from "./shared-memory.js";
 import { startError } from "./start-error.js";
 
 type ContainerDeps = Pick<
   Deps,
+  | "cgroups"
   | "containerd"
   | "freezer"
   | "guests"
@@ -52,19 +54,40 @@ export interface Launch {
  * the layer. The caller's signal is heeded before the restore, not in its middle.
  */
 export function launch(deps: ContainerDeps, made: Launch, signal: AbortSignal): Promise<LiveProcess> {
-  return deps.launches.run(() => launchNow(deps, made, signal), signal);
+  return deps.launches.run(() => launchWithin(deps, made, signal), signal);
+}
+
+/** Within the sandbox's memory limit, or, where a restore needs more for a moment, with room to spare. */
+async function launchWithin(deps: ContainerDeps, made: Launch, signal: AbortSignal): Promise<LiveProcess> {
+  let mounts: ReturnType<Launch["rootfs"]> | undefined;
+  const rootfs = (linked: AbortSignal) => (mounts ??= made.rootfs(linked));
+  const { memoryBytes } = made.sandbox.spec.limits;
+  try {
+    return await launchNow(deps, { ...made, rootfs }, signal);
+  } catch (thrown) {
+    if (memoryBytes === undefined || made.checkpointDir === undefined || !isWantOfMemory(thrown))
+      throw thrown;
+    deps.log.info({ sandbox: made.sandbox.id }, "restoring again with memory to spare");
+    return launchNow(deps, { ...made, rootfs, spare: true }, signal);
+  }
 }
 
 async function launchNow(
   deps: ContainerDeps,
-  { sandbox, rootfs, checkpointDir }: Launch,
+  { sandbox, rootfs, checkpointDir, spare = false }: Launch & { readonly spare?: boolean },
   signal: AbortSignal,
 ): Promise<LiveProcess> {
   const { containerd, guests, paths } = deps;
+  const { memoryBytes } = sandbox.spec.limits;
   await using undo = openScope();
   const [mounts, , sharesMemory] = await settleAll(
     rootfs(signal),
-    createContainer(deps, sandbox, undo, signal),
+    createContainer(
+      deps,
+      spare ? { ...sandbox, spec: withSpareMemory(sandbox.spec) } : sandbox,
+      undo,
+      signal,
+    ),
     makeDirectories(deps, { sandbox, checkpointDir }, undo),
   );
   const workDirectory = paths.restoreWork(sandbox.id);
@@ -81,6 +104,7 @@ async function launchNow(
     });
     return (await startTask(deps, sandbox, checkpointDir !== undefined)).pid;
   }, signal);
+  if (spare && memoryBytes !== undefined) await limitMemory(deps.cgroups, pid, memoryBytes);
   deps.failpoint("launch.restored");
   // A restore brings the mount back.
   if (checkpointDir === undefined) await showBootId(deps, sandbox, pid);

@@ -11,6 +11,7 @@ import { memoryIn } from "../sandbox/state.js";
 import type { Deps } from "./deps.js";
 import { thaw } from "./dump.js";
 import { removeContainer } from "./end-container.js";
+import { limitMemory } from "./memory-limit.js";
 import { observe } from "./observe.js";
 import { endPaused } from "./pause.js";
 import { reapUnused } from "./reap.js";
@@ -67,8 +68,17 @@ async function giveUp(deps: Deps, id: SandboxId, thrown: unknown): Promise<void>
   deps.record("sandbox.stopped", { sandbox: id, attributes: { reason: toDomainError(thrown).message } });
 }
 
-/** Of a restore that was cut short: its processes wait when they give memory back, until memoryd has taken over. */
-async function serveMemory(deps: Deps, id: SandboxId, signal: AbortSignal): Promise<void> {
+/**
+ * Of a restore that was cut short: it may have memory to spare still, and its processes wait when they give memory
+ * back, until memoryd has taken over.
+ */
+async function finishRestore(
+  deps: Deps,
+  { id, pid }: { readonly id: SandboxId; readonly pid: number },
+  signal: AbortSignal,
+): Promise<void> {
+  const { memoryBytes } = deps.store.sandboxes.get(id).spec.limits;
+  if (memoryBytes !== undefined) await limitMemory(deps.cgroups, pid, memoryBytes);
   if (hasMemory(deps, id)) await deps.memoryd.adopt(deps.freezer.procsPath(id), signal);
 }
 
@@ -94,7 +104,7 @@ function recoveryExecutors(deps: Deps): Executors {
     },
     async finishResume({ id, pid, pidStart, checkpoint }, signal) {
       await thaw(deps, store.sandboxes.get(id));
-      await serveMemory(deps, id, signal);
+      await finishRestore(deps, { id, pid }, signal);
       await reach(id, signal);
       await completeResume(deps, store.sandboxes.get(id), { pid, pidStart, ...memoryIn(checkpoint) });
     },

@@ -1,5 +1,6 @@
 /** What a sandbox's memory counts as: its own, or shared with others; and which of it a limit counts. */
 import { readdirSync } from "node:fs";
+import { constants } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { expect, it } from "vitest";
@@ -121,4 +122,33 @@ it("ends a process that changes more than the limit", async () => {
   await becomes("the event", async () => (await box.events("sandbox.oom", clone)).length > 0);
   expect((await stats(clone)).oomKills).toBeGreaterThan(0);
   expect(await box.sh(clone, "echo alive")).toBe("alive");
+});
+
+/** Fills most of the limit, and 128 KiB more at each SIGUSR1. */
+const filler = `
+import os, signal
+held = [os.urandom(1 << 20) for _ in range(36)]
+signal.signal(signal.SIGUSR1, lambda *_: held.append(os.urandom(1 << 17)))
+open('/tmp/filled', 'w').write('1')
+while True:
+    signal.pause()
+`;
+
+it("may stand at the limit when it is paused, and is resumed under the same", async () => {
+  await box.buildTemplate({ name: "limited", limits: { memoryBytes: limitBytes } });
+  const source = { kind: "template", template: "limited" } as const;
+  const { id } = await box.node.sandboxes.create({ source, labels: {}, env: {} }, soon());
+  const pid = await box.start(id, ["python3", "-c", filler]);
+  await box.sh(id, "for i in {1..500}; do [ -s /tmp/filled ] && exit; sleep 0.02; done; exit 1");
+  const isFull = async () => {
+    await box.node.processes.signal(id, pid, constants.signals.SIGUSR1, { group: false }, soon());
+    return (await stats(id)).memoryUsageBytes > limitBytes - 0.3 * MiB;
+  };
+  await becomes("full", isFull, 30_000);
+  const before = await stats(id);
+  await box.node.sandboxes.pause(id, soon());
+  await box.node.sandboxes.resume(id, soon());
+  const after = await stats(id);
+  expect(after).toMatchObject({ memoryLimitBytes: limitBytes, oomKills: 0, pids: before.pids });
+  expect(after.memoryRssBytes).toBeGreaterThan(before.memoryRssBytes - MiB);
 });
