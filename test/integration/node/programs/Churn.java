@@ -72,7 +72,7 @@ final class Churn {
 	private static volatile String wrong;
 
 	private static void expect(boolean holds, String otherwise) {
-		if (!holds)
+		if (!holds && wrong == null)
 			wrong = otherwise;
 	}
 
