@@ -8,8 +8,7 @@ import { compressionGzip, connectNodeAdapter } from "@connectrpc/connect-node";
 import { Filesystem } from "../gen/e2b/filesystem_pb.js";
 import { Process } from "../gen/e2b/process_pb.js";
 import { cutResponse } from "../lib/cut-response.js";
-import { DomainError, isDomainError } from "../lib/errors.js";
-import { waitUntil } from "../lib/signal.js";
+import { DomainError } from "../lib/errors.js";
 import { callKey } from "./call.js";
 import type { EnvdCall, EnvdDeps, EnvdTarget, Exchange } from "./deps.js";
 import { download } from "./download.js";
@@ -17,6 +16,7 @@ import { failureBody, invalid } from "./failure.js";
 import { filesystemService } from "./filesystem.js";
 import { answerFailure, answerJson, noSandboxBody } from "./http.js";
 import { shown } from "./place.js";
+import { isThere, untilGone } from "./presence.js";
 import { processService } from "./processes.js";
 import { withRootsRights } from "./rights.js";
 import { checkAccess, checkToken } from "./signature.js";
@@ -107,25 +107,6 @@ function urlOf({ url = "/" }: IncomingMessage): URL {
   const base = "http://sandbox";
   if (URL.canParse(url, base)) return new URL(url, base);
   throw invalid(`${shown(url)} is no path`);
-}
-
-/** What runs, or stands still for a moment. */
-async function isThere({ node }: EnvdDeps, sandbox: string): Promise<boolean> {
-  try {
-    return "pid" in (await node.sandboxes.get(sandbox)).state;
-  } catch (thrown) {
-    if (isDomainError(thrown, "not_found")) return false;
-    throw thrown;
-  }
-}
-
-const goneMs = 5000;
-
-/** That a guest has died is heard from it sooner than from containerd. */
-async function untilGone(deps: EnvdDeps, sandbox: string): Promise<void> {
-  const isGone = async () => ((await isThere(deps, sandbox)) ? undefined : true);
-  const limits = { intervalMs: 20, timeoutMs: goneMs };
-  await waitUntil("the end of a sandbox", isGone, limits, AbortSignal.timeout(goneMs)).catch(() => {});
 }
 
 const signedRoutes: Readonly<Record<string, "read" | "write">> = {

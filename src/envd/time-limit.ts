@@ -1,6 +1,7 @@
 /** The time of a process that a call has started: it is the process's own, whether the client stays or not. */
 import { isDomainError } from "../lib/errors.js";
 import type { EnvdDeps } from "./deps.js";
+import { untilGone } from "./presence.js";
 
 const sigkill = 9;
 const killMs = 10_000;
@@ -28,9 +29,10 @@ export function limitTime(deps: EnvdDeps, { sandbox, pid, afterMs }: Limited): D
 }
 
 async function end(
-  { node, log }: EnvdDeps,
+  deps: EnvdDeps,
   { sandbox, pid, startedBy }: { readonly sandbox: string; readonly pid: number; readonly startedBy: number },
 ): Promise<void> {
+  const { node, log } = deps;
   const signal = AbortSignal.timeout(killMs);
   try {
     const known = await node.processes.list(sandbox, signal);
@@ -42,6 +44,8 @@ async function end(
   } catch (err) {
     // It has ended, or its sandbox does not run.
     if (isDomainError(err, "not_found") || isDomainError(err, "failed_precondition")) return;
+    // It is being deleted: clients often do that next.
+    if (isDomainError(err, "unavailable") && (await untilGone(deps, sandbox))) return;
     log.warn({ err, sandbox, pid }, "a process whose time was up could not be killed");
   }
 }
