@@ -23,10 +23,11 @@ export default defineConfig({
         test: {
           name: "integration",
           include: ["test/integration/**/*.test.ts"],
-          exclude: ["test/integration/interpreter/**", "**/node_modules/**"],
+          exclude: ["test/integration/{e2b,envd,registry,interpreter}/**", "**/node_modules/**"],
           ...real,
         },
       },
+      { test: { name: "edges", include: ["test/integration/{e2b,envd,registry}/**/*.test.ts"], ...real } },
       { test: { name: "interpreter", include: ["test/integration/interpreter/*.test.ts"], ...real } },
       { test: { name: "e2e", include: ["test/e2e/**/*.test.ts"], ...real } },
     ],

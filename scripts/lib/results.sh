@@ -31,7 +31,7 @@ count_lines() {
   "$@" 2>&1 | tee "$output" >&2 || code=$?
   sums=$(sed -nE 's/^(.*[^0-9])?([0-9]+) passed, ([0-9]+) failed(, ([0-9]+) skipped)?.*/\2 \3 \5/p' "$output" |
     awk '{ p += $1; f += $2; s += $3 } END { if (NR) print p, f + 0, s + 0 }')
-  mapfile -t -O ${#remarks[@]} remarks < <(sed -nE 's/^again +/second try: /p; s/^FAIL(ED)? +/failed: /p' "$output")
+  mapfile -t -O ${#remarks[@]} remarks < <(sed -nE 's/^again +/second try: /p; s/^FAIL(ED)? +/failed: /p; /^(second try|failed): /p' "$output")
   rm -f "$output"
   # shellcheck disable=SC2086 # three numbers
   set -- ${sums:-$((code == 0)) 0 0}
