@@ -49,10 +49,12 @@ function openControl(deps: ProcessDeps): Pick<Processes, "list" | "signal" | "wr
     try {
       return await work;
     } catch (thrown) {
-      if (guestErrorOf(thrown)?.code !== "no_such_process") throw thrown;
+      const cause = guestErrorOf(thrown);
+      if (cause?.code !== "no_such_process") throw thrown;
       const known = await guests.call(id, (guest, linked) => guest.processes(linked), signal);
       if (!known.some((process) => process.pid === pid)) throw thrown;
-      throw new DomainError("failed_precondition", `process ${pid} has exited`, { cause: thrown });
+      // The guest's own error stays next to it: E2B's clients are told that there is none.
+      throw new DomainError("failed_precondition", `process ${pid} has exited`, { cause });
     }
   }
 
