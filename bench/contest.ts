@@ -9,6 +9,7 @@ export type ContestantName = (typeof contestantNames)[number];
 export const rows = {
   cold: "create, cold",
   template: "create from template",
+  criuAlone: "  CRIU alone, by its log",
   checkpoint: "checkpoint",
   checkpointRunning: "checkpoint, runc of a running source",
   checkpointPlain: "checkpoint, podman uncompressed",

@@ -117,8 +117,9 @@ export async function openFloor(options: FloorOptions): Promise<Contestant & Asy
         await time("cold", () => start(other));
         await remove(other);
       },
-      async template({ time }) {
+      async template({ time, note }) {
         await time("template", () => restore(other, goldenImages));
+        note("criuAlone", await criuMs(other));
         await remove(other);
       },
       async checkpoint({ time }) {
@@ -145,6 +146,14 @@ export async function openFloor(options: FloorOptions): Promise<Contestant & Asy
       for (const path of [directory, images]) await rm(path, { recursive: true, force: true });
     },
   };
+}
+
+/** What CRIU itself took for a restore: its log begins with its start, and each line with the seconds since. */
+async function criuMs({ workDir }: Bundle): Promise<number> {
+  const log = await readFile(join(workDir, "restore.log"), "utf8");
+  const last = [...log.matchAll(/^\((\d+\.\d+)\)/gm)].at(-1)?.[1];
+  if (last === undefined) throw new Error(`${workDir}/restore.log has no times`);
+  return 1000 * Number(last);
 }
 
 /** Each has a mount of its own: while it restores, runc mounts more into it, which others must not see. */

@@ -3,6 +3,7 @@ import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { mapLimited } from "../src/lib/limit.js";
 import { type Contestant, type Recorder, rest } from "./contest.js";
+import { taken as memoryTaken, settledMeminfo } from "./memory.js";
 import { run, runUntil } from "./run.js";
 import { programArgv, readyFile, type Workload } from "./workload.js";
 
@@ -84,7 +85,53 @@ function verbsOf({ podman, image, workload, prefix = "" }: PeerOptions) {
   };
 }
 
-export async function openPeer(options: PeerOptions): Promise<Contestant & AsyncDisposable> {
+export interface Peer extends Contestant, AsyncDisposable {
+  /** Milliseconds of a checkpoint and so many restores; what they made is removed. */
+  forkMany(count: number): Promise<number>;
+  /** Bytes that the first restore of a checkpoint has taken of the machine, and each of `count` more. */
+  memoryOfClones(count: number): Promise<{ readonly first: number; readonly more: number }>;
+}
+
+const clonesOf = ({ prefix = "" }: PeerOptions, count: number) =>
+  Array.from({ length: count }, (_, index) => `${prefix}clone${index}`);
+
+/** `taken`: the file for checkpoints. */
+function manyOf(options: PeerOptions, taken: string): Pick<Peer, "forkMany" | "memoryOfClones"> {
+  const { dump, restore, remove } = verbsOf(options);
+
+  async function forkMany(count: number): Promise<number> {
+    const names = clonesOf(options, count);
+    await rm(taken, { force: true });
+    try {
+      const started = performance.now();
+      await dump(taken);
+      await mapLimited(names, options.parallel, (name) => restore(taken, name));
+      return performance.now() - started;
+    } finally {
+      await remove("--ignore", ...names);
+    }
+  }
+
+  async function memoryOfClones(count: number): Promise<{ first: number; more: number }> {
+    const [one = "", ...others] = clonesOf(options, 1 + count);
+    await rm(taken, { force: true });
+    await dump(taken);
+    try {
+      const before = await settledMeminfo();
+      await restore(taken, one);
+      const between = await settledMeminfo();
+      for (const name of others) await restore(taken, name);
+      const after = await settledMeminfo();
+      return { first: memoryTaken(before, between), more: memoryTaken(between, after) / count };
+    } finally {
+      await remove("--ignore", one, ...others);
+    }
+  }
+
+  return { forkMany, memoryOfClones };
+}
+
+export async function openPeer(options: PeerOptions): Promise<Peer> {
   const { start, isReady, dump, restore, pause, resume, remove } = verbsOf(options);
   const { prefix = "" } = options;
   const golden = join(options.directory, `${prefix}golden.tar`);
@@ -101,7 +148,7 @@ export async function openPeer(options: PeerOptions): Promise<Contestant & Async
   }
 
   async function fork({ time }: Recorder, count: 1 | 16): Promise<void> {
-    const names = Array.from({ length: count }, (_, index) => `${prefix}clone${index}`);
+    const names = clonesOf(options, count);
     await rm(taken, { force: true });
     await time(count === 1 ? "fork" : "fork16", async () => {
       await dump(taken);
@@ -112,6 +159,7 @@ export async function openPeer(options: PeerOptions): Promise<Contestant & Async
   }
 
   return {
+    ...manyOf(options, taken),
     name: "podman",
     steps: {
       async cold({ time }) {

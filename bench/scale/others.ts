@@ -1,5 +1,6 @@
 /** Podman and the bare floor at one size: the steps of the small benchmark, under this suite's names. */
 import type { Row as BasicRow, Contestant, StepName } from "../contest.js";
+import type { Peer } from "../podman.js";
 import type { Name, Note, Row, Trial } from "./trials.js";
 
 interface Step {
@@ -42,9 +43,15 @@ export interface OtherOptions {
   readonly sizeMib: number;
   /** Of all sizes: what is measured at one size only is measured there. */
   readonly isSmallest: boolean;
+  /** Of a fork of many. */
+  readonly clones: number;
 }
 
-export function podmanTrials(peer: Contestant, { sizeMib, isSmallest }: OtherOptions): Trial[] {
+/** Clones of podman's after the first whose memory is measured: they share nothing. */
+const memoryClones = 2;
+const mib = 1024 * 1024;
+
+export function podmanTrials(peer: Peer, { sizeMib, isSmallest, clones }: OtherOptions): Trial[] {
   const given = { name: "podman", sizeMib, isSlow: true } as const;
   const forks = trialOf(peer, {
     ...given,
@@ -65,19 +72,41 @@ export function podmanTrials(peer: Contestant, { sizeMib, isSmallest }: OtherOpt
     as: { pause: "pause", resume: "resume" },
     more: (times, note) => note("changedPause", times.get("pause") ?? Number.NaN),
   });
-  if (!isSmallest) return [forks, pauses];
+  const memory: Trial = {
+    ...{ name: "podman", sizeMib, group: "memory", isSlow: true },
+    async work(note) {
+      const { first, more } = await peer.memoryOfClones(memoryClones);
+      note("memoryFirst", first / mib);
+      note("memoryMany", more / mib);
+    },
+  };
+  if (!isSmallest) return [forks, pauses, memory];
+  const many: Trial = {
+    ...{ name: "podman", sizeMib, group: `fork ${clones}`, isSlow: true },
+    work: async (note) => note("forkMany", (await peer.forkMany(clones)) / clones),
+  };
   return [
     forks,
     pauses,
+    memory,
+    many,
     trialOf(peer, { ...given, group: "fork 16", step: "fork16", as: { fork16: "fork16" } }),
     trialOf(peer, { ...given, group: "claim", step: "cold", as: { cold: "claim" } }),
   ];
 }
 
-export function floorTrials(floor: Contestant, { sizeMib, isSmallest }: OtherOptions): Trial[] {
+export function floorTrials(
+  floor: Contestant,
+  { sizeMib, isSmallest }: Omit<OtherOptions, "clones">,
+): Trial[] {
   const given = { name: "floor", sizeMib } as const;
   const trials = [
-    trialOf(floor, { ...given, group: "fork", step: "template", as: { template: "clone" } }),
+    trialOf(floor, {
+      ...given,
+      group: "fork",
+      step: "template",
+      as: { template: "clone", criuAlone: "criuAlone" },
+    }),
     trialOf(floor, { ...given, group: "fork", step: "checkpoint", as: { checkpoint: "freeze" } }),
   ];
   if (isSmallest)

@@ -54,12 +54,13 @@ function reportRow(find: Find, row: Row, sizeMib: number): ReportRow {
 }
 
 function ratio(one: Figure | undefined, other: Figure | undefined): number | undefined {
-  return one === undefined || other === undefined ? undefined : one.median / other.median;
+  const [above, below] = [more(one), more(other)];
+  return above === undefined || below === undefined ? undefined : above / below;
 }
 
-/** Where others on the machine have given back more than was taken, nothing is known. */
-function more(memory: Figure | undefined): number | undefined {
-  return memory !== undefined && memory.median > 0 ? memory.median : undefined;
+/** Where others on the machine have given back more memory than was taken, nothing is known. */
+function more(figure: Figure | undefined): number | undefined {
+  return figure !== undefined && figure.median > 0 ? figure.median : undefined;
 }
 
 function targetsOf(find: Find, sizes: readonly number[], clones: number): Target[] {

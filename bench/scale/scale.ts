@@ -131,7 +131,7 @@ async function openSize(stage: Both, { clones, runsc }: ScaleOptions, size: Size
       directory: join(root, "podman"),
     }),
   );
-  return [...trials, ...podmanTrials(peer, size)];
+  return [...trials, ...podmanTrials(peer, { ...size, clones })];
 }
 
 async function roomOf(root: string): Promise<Room> {

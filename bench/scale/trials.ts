@@ -9,6 +9,7 @@ export const rows = {
   fork: "fork 1: dump and clone",
   forkBeside: "  beside the source's freeze",
   clone: "  the clone alone",
+  criuAlone: "  CRIU alone, by its log",
   freeze: "  source frozen",
   fork16: "fork 16, each",
   forkMany: "fork many, each",
