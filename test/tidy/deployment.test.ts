@@ -19,6 +19,8 @@ function run(command: string, args: readonly string[], cwd = root): Ran {
   const { status, stdout, stderr, error } = spawnSync(command, args, {
     cwd,
     encoding: "utf8",
+    // Bash takes a socket there for a login from elsewhere, and reads its startup files.
+    stdio: ["ignore", "pipe", "pipe"],
     timeout: 60_000,
   });
   return { code: status, output: `${stdout}${stderr}${error?.message ?? ""}` };
