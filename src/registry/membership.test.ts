@@ -1,4 +1,7 @@
-/** A registry and agents over TLS on the loopback, with nodes that only report. */
+/**
+ * A registry and agents over TLS on the loopback, with nodes that only report. All cases are of one deployment,
+ * a registry and the agents that join it: it is a third of the file, and parts of it are changed by each of them.
+ */
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { cp } from "node:fs/promises";
