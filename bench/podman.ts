@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { mapLimited } from "../src/lib/limit.js";
 import { type Contestant, type Recorder, rest } from "./contest.js";
 import { taken as memoryTaken, settledMeminfo } from "./memory.js";
-import { run, runUntil } from "./run.js";
+import { peerEnv, run, runUntil } from "./run.js";
 import { programArgv, readyFile, type Workload } from "./workload.js";
 
 export type Podman = (...args: string[]) => Promise<string>;
@@ -43,7 +43,7 @@ export async function preparePodman({ directory, runDirectory, runc }: PodmanOpt
   ];
   await writeFile(files.engine, `${engine.join("\n")}\n`);
   await writeFile(files.storage, `${storage.join("\n")}\n`);
-  const env = { ...process.env, CONTAINERS_CONF: files.engine, CONTAINERS_STORAGE_CONF: files.storage };
+  const env = { ...peerEnv, CONTAINERS_CONF: files.engine, CONTAINERS_STORAGE_CONF: files.storage };
   return (...args) => run("podman", args, { env });
 }
 

@@ -10,11 +10,21 @@ export interface RunOptions {
 
 const timeoutMs = 180_000;
 
+const { PATH = "", RAMET_PREFIX: prefix = "/opt/ramet" } = process.env;
+
+/** Peers and the floor ask CRIU itself for its version, as they do without us. */
+export const peerEnv: NodeJS.ProcessEnv = {
+  ...process.env,
+  PATH: PATH.split(":")
+    .filter((directory) => directory !== join(prefix, "front"))
+    .join(":"),
+};
+
 /** Ends with the command's own end. Throws with the end of what it wrote to standard error. */
 export async function run(
   command: string,
   args: readonly string[],
-  { env = process.env }: RunOptions = {},
+  { env = peerEnv }: RunOptions = {},
 ): Promise<string> {
   const directory = mkdtempSync(join(tmpdir(), "ramet-bench-"));
   const files = [join(directory, "stdout"), join(directory, "stderr")] as const;

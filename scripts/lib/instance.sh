@@ -74,7 +74,7 @@ end_processes() {
 
 # enter COMMAND...: replaces the shell by a command inside the instance's mount namespace, with its PATH.
 enter() {
-  export PATH="$prefix/bin:$PATH" RAMET_RUN=$run RAMET_ROOT=$root RAMET_PREFIX=$prefix
+  export PATH="$prefix/front:$prefix/bin:$PATH" RAMET_RUN=$run RAMET_ROOT=$root RAMET_PREFIX=$prefix
   is_pinned || exec "$@"
   # shellcheck disable=SC2016 # expanded by the inner shell
   exec nsenter --mount="$(pinned)" sh -c 'cd "$1" && shift && exec "$@"' sh "$PWD" "$@"
