@@ -1,7 +1,15 @@
 /** Reads a checkpoint's files and compares them with the manifest. What it finds is said in sentences. */
 import { createHash } from "node:crypto";
-import { type BigIntStats, closeSync, constants, fstatSync, openSync, readFileSync } from "node:fs";
-import { type FileHandle, lstat, open, readdir } from "node:fs/promises";
+import {
+  type BigIntStats,
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readFileSync,
+} from "node:fs";
+import { type FileHandle, open, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { mapLimited } from "../lib/limit.js";
@@ -63,21 +71,12 @@ export function createVerifier({ parallel, rememberMax }: VerifierLimits): Verif
     return sha256;
   }
 
-  /** Whether the file is known to be as expected, which one look at its inode tells. */
-  async function isKnown(path: string, { sizeBytes, sha256 }: ManifestFile): Promise<boolean> {
-    const found = await lstat(path, { bigint: true }).catch(() => undefined);
-    return (
-      found?.isFile() === true && found.size === BigInt(sizeBytes) && known.get(fingerprint(found)) === sha256
-    );
-  }
-
   async function checkOne(
     directory: string,
     expected: ManifestFile,
     fresh: boolean,
     signal: AbortSignal,
   ): Promise<string | undefined> {
-    if (!fresh && (await isKnown(join(directory, expected.path), expected))) return undefined;
     await using file = await openRegular(join(directory, expected.path));
     if (file === undefined) return `${expected.path} is missing, or no regular file`;
     const { size } = await file.stat();
@@ -94,7 +93,8 @@ export function createVerifier({ parallel, rememberMax }: VerifierLimits): Verif
     async verify(directory, files, { fresh = false } = {}, signal) {
       const check = (file: ManifestFile, _index: number, linked: AbortSignal) =>
         checkOne(directory, file, fresh, linked);
-      return (await mapLimited(files, parallel, check, signal)).filter((problem) => problem !== undefined);
+      const suspects = fresh ? files : await unknownOf(known, directory, files, signal);
+      return (await mapLimited(suspects, parallel, check, signal)).filter((problem) => problem !== undefined);
     },
 
     async digest(directory, { begun } = {}, signal) {
@@ -129,22 +129,59 @@ function createMemory(max: number) {
   };
 }
 
+type Memory = ReturnType<typeof createMemory>;
+
+/** Those that one look at the inode does not tell to be as expected. */
+async function unknownOf(
+  known: Memory,
+  directory: string,
+  files: readonly ManifestFile[],
+  signal?: AbortSignal,
+): Promise<ManifestFile[]> {
+  const unknown: ManifestFile[] = [];
+  for (const [index, file] of files.entries()) {
+    await takeTurns(index, signal);
+    if (!isKnown(known, join(directory, file.path), file)) unknown.push(file);
+  }
+  return unknown;
+}
+
+function isKnown(known: Memory, path: string, { sizeBytes, sha256 }: ManifestFile): boolean {
+  const found = lookAt(path);
+  return (
+    found?.isFile() === true && found.size === BigInt(sizeBytes) && known.get(fingerprint(found)) === sha256
+  );
+}
+
 /** So small that waiting for a thread, several times for each file, would take longer than reading it. */
 const smallBytes = 128 * 1024;
-const smallPerTurn = 64;
+const filesPerTurn = 64;
+
+/** Lets others have their turn between files that are looked at without waiting for a thread. */
+async function takeTurns(index: number, signal?: AbortSignal): Promise<void> {
+  if (index === 0 || index % filesPerTurn !== 0) return;
+  signal?.throwIfAborted();
+  await setImmediate();
+}
+
+/** Undefined where there is none, or none that can be looked at. */
+function lookAt(path: string): BigIntStats | undefined {
+  try {
+    return lstatSync(path, { bigint: true, throwIfNoEntry: false });
+  } catch {
+    return undefined;
+  }
+}
 
 async function digestSmall(
   directory: string,
   paths: readonly string[],
-  known: ReturnType<typeof createMemory>,
+  known: Memory,
   signal?: AbortSignal,
 ): Promise<Map<string, ManifestFile>> {
   const digested = new Map<string, ManifestFile>();
   for (const [index, path] of paths.entries()) {
-    if (index > 0 && index % smallPerTurn === 0) {
-      signal?.throwIfAborted();
-      await setImmediate();
-    }
+    await takeTurns(index, signal);
     const found = readSmall(join(directory, path));
     if (found === undefined) continue;
     const sha256 = createHash("sha256").update(found.content).digest("hex");
