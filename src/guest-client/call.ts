@@ -14,6 +14,7 @@ import {
   hostFrame,
   payloadBytesMax,
 } from "./frame.js";
+import { createIntake } from "./intake.js";
 import { createLink, deadlineAfter, type Link } from "./link.js";
 import { decode, readError } from "./replies.js";
 import type { FieldReader } from "./wire.js";
@@ -31,6 +32,8 @@ export interface Operation {
   readonly request: Uint8Array;
   /** For messages: `cannot read /etc/hosts`. */
   readonly what: string;
+  /** Much will arrive; such a call cannot be detached. */
+  readonly isBulk?: boolean;
 }
 
 export interface SendOptions {
@@ -65,10 +68,12 @@ export async function openCall(
   operation: Operation,
   signal: AbortSignal,
 ): Promise<Call> {
-  const { what } = operation;
+  const { what, isBulk = false } = operation;
+  const intake = isBulk ? createIntake() : undefined;
+  const { socketPath, replyMs: timeoutMs } = address;
   try {
-    const socket = await connectSocket(address.socketPath, address.replyMs, signal);
-    const link = createLink(socket, what, signal);
+    const socket = await connectSocket(socketPath, { timeoutMs, onread: intake?.onread }, signal);
+    const link = createLink(socket, what, signal, intake);
     link.write(encodeFrame(hostFrame.request, operation.request));
     return createCall(link, what);
   } catch (error) {

@@ -4,23 +4,33 @@
  * waiting, so no thread is asked for it.
  */
 import { closeSync, constants, fstatSync, openSync } from "node:fs";
-import { connect, type Socket } from "node:net";
+import { connect, type OnReadOpts, type Socket } from "node:net";
 import { DomainError, toDomainError } from "../lib/errors.js";
 
 /** Linux's O_PATH (fcntl.h), which Node has no name for: a handle on the name itself, without opening it. */
 const openPathOnly = 0o10000000;
 
+export interface ConnectOptions {
+  readonly timeoutMs: number;
+  /** Takes what arrives, instead of the socket itself. */
+  readonly onread?: OnReadOpts | undefined;
+}
+
 /**
  * Connects to the socket at `path`, half-open allowed. Fails with `failed_precondition` if something else than a
  * socket is there, `unavailable` if nobody listens, `deadline_exceeded` after `timeoutMs`.
  */
-export async function connectSocket(path: string, timeoutMs: number, signal: AbortSignal): Promise<Socket> {
+export async function connectSocket(
+  path: string,
+  { timeoutMs, onread }: ConnectOptions,
+  signal: AbortSignal,
+): Promise<Socket> {
   signal.throwIfAborted();
   const handle = openName(path);
   try {
     const found = fstatSync(handle);
     if (!found.isSocket()) throw notASocket(path, found.isSymbolicLink());
-    return await connectHandle(handle, { path, timeoutMs }, signal);
+    return await connectHandle(handle, { path, timeoutMs, onread }, signal);
   } finally {
     closeSync(handle);
   }
@@ -52,11 +62,14 @@ function unreachable(path: string, cause: unknown): DomainError {
 
 function connectHandle(
   handle: number,
-  { path, timeoutMs }: { readonly path: string; readonly timeoutMs: number },
+  { path, timeoutMs, onread }: ConnectOptions & { readonly path: string },
   signal: AbortSignal,
 ): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ path: `/proc/self/fd/${handle}`, allowHalfOpen: true });
+    const socket = connect({
+      ...{ path: `/proc/self/fd/${handle}`, allowHalfOpen: true },
+      ...(onread === undefined ? {} : { onread }),
+    });
     const settle = (act: () => void) => {
       clearTimeout(timer);
       signal.removeEventListener("abort", onAbort);

@@ -62,7 +62,8 @@ async function openRaw(
   signal: AbortSignal,
 ): Promise<FileReading | undefined> {
   const what = `cannot read ${shown(file)}`;
-  const call = await openCall(address, { request: readRequest("readRaw", file, range), what }, signal);
+  const request = readRequest("readRaw", file, range);
+  const call = await openCall(address, { request, what, isBulk: true }, signal);
   try {
     const { bytes, entry } = await call.expect(guestFrame.ok, readRawReply, address.workMs);
     if (entry.sizeBytes > 0 && bytes <= (range.length ?? Number.POSITIVE_INFINITY))

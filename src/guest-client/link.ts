@@ -2,6 +2,7 @@
 import type { Socket } from "node:net";
 import { DomainError, toDomainError } from "../lib/errors.js";
 import { disconnected } from "./errors.js";
+import type { Intake } from "./intake.js";
 
 /** One bound over several waits, so that news in small pieces cannot stretch it. */
 export interface Deadline {
@@ -33,8 +34,11 @@ export interface Link {
   release(): Socket;
 }
 
-/** `what` says for messages what the connection is used for. Aborting makes the link fail. */
-export function createLink(socket: Socket, what: string, signal: AbortSignal): Link {
+/**
+ * `what` says for messages what the connection is used for. Aborting makes the link fail. What has arrived comes from the
+ * `intake` where the socket was connected with one.
+ */
+export function createLink(socket: Socket, what: string, signal: AbortSignal, intake?: Intake): Link {
   let ended = false;
   let failure: Error | undefined;
   const waiting = new Set<() => void>();
@@ -50,16 +54,19 @@ export function createLink(socket: Socket, what: string, signal: AbortSignal): L
     wake();
   };
   socket.on("readable", wake).on("drain", wake).on("end", onEnd).on("close", onEnd).on("error", onEnd);
+  intake?.onNews(wake);
   signal.addEventListener("abort", onAbort, { once: true });
   if (signal.aborted) onAbort();
 
   return {
     read() {
       // What had arrived before the abort is of no use; before a broken write it may be the guest's reason.
-      const chunk: Buffer | null = signal.aborted ? null : socket.read();
+      if (signal.aborted) return undefined;
+      if (intake !== undefined) return intake.read(socket);
+      const chunk: Buffer | null = socket.read();
       return chunk ?? undefined;
     },
-    hasNews: () => socket.readableLength > 0 || ended || failure !== undefined,
+    hasNews: () => (intake?.bytes() ?? socket.readableLength) > 0 || ended || failure !== undefined,
     hasEnded: () => ended,
     failure: () => failure,
     assertOpen() {
