@@ -99,15 +99,18 @@ async function launchNow(
   const pid = await deps.restores.run(async () => {
     const { runc, runcRoot } = deps.settings;
     const task = { id: sandbox.id, rootfs: mounts, runc, runcRoot, ...restoreFrom };
-    await containerd.tasks.create(task).catch((thrown: unknown) => {
+    const created = await containerd.tasks.create(task).catch((thrown: unknown) => {
       throw startError(sandbox.spec.image, thrown);
     });
-    return (await startTask(deps, sandbox, checkpointDir !== undefined)).pid;
+    const [started] = await settleAll(
+      startTask(deps, sandbox, checkpointDir !== undefined),
+      // A restore brings the mount back.
+      checkpointDir === undefined ? showBootId(deps, sandbox, created.pid) : undefined,
+    );
+    return started.pid;
   }, signal);
   if (spare && memoryBytes !== undefined) await limitMemory(deps.cgroups, pid, memoryBytes);
   deps.failpoint("launch.restored");
-  // A restore brings the mount back.
-  if (checkpointDir === undefined) await showBootId(deps, sandbox, pid);
   const identity = await readProcessIdentity(pid);
   if (identity === undefined)
     throw toDomainError(undefined, `sandbox ${sandbox.id} ended as soon as it began`);
@@ -204,7 +207,10 @@ async function createContainer(
   undo.defer(() => containerd.containers.delete(sandbox.id));
 }
 
-/** Nobody but the guest runs in it yet. runc mounts nothing below /proc/sys, so the guest's binary does, from outside. */
+/**
+ * Nobody but the guest runs in it yet, and all its other mounts are there since it was made. runc mounts nothing below
+ * /proc/sys, so the guest's binary does, from outside.
+ */
 async function showBootId(
   { paths, settings }: ContainerDeps,
   { id, spec }: Sandbox,
