@@ -3,6 +3,7 @@ import { Sandbox } from "e2b";
 import { mapLimited } from "../../src/lib/limit.js";
 import { type Figure, figureOf } from "../figures.js";
 import { emptySlots, fillSlots } from "../scale/claims.js";
+import { openCpuMeter } from "../usage.js";
 import type { Deployment } from "./deployment.js";
 
 export interface InteractiveOptions {
@@ -17,10 +18,23 @@ export interface Interactive {
   readonly together: Figure | undefined;
   /** `commands.run("true")` where connections are open already. */
   readonly command: Figure | undefined;
+  readonly made: CommandParts;
+}
+
+/** What such a command is made of, in milliseconds of each. */
+export interface CommandParts {
+  /** Processor time of this program, which is E2B's client. */
+  readonly clientMs: number;
+  /** Processor time of gateway and agent. */
+  readonly daemonsMs: number;
+  /** `bash -l -c true`, which is what the client asks for, started by a shell in the sandbox over and over. */
+  readonly shellMs: number;
 }
 
 export const atOnce = 20;
 const commands = 100;
+/** As with small requests: what serves for days is compiled, and so is a client that works for a while. */
+const warmUp = { sandboxes: 20, commands: 200 };
 
 export async function measureInteractive(
   deployment: Deployment,
@@ -29,8 +43,8 @@ export async function measureInteractive(
   const { name, api, template } = deployment;
   const [single, together]: [number[], number[]] = [[], []];
   try {
-    await fillSlots(api, template, 4);
-    await claim(deployment, 4, 1);
+    await fillSlots(api, template, warmUp.sandboxes);
+    await claim(deployment, warmUp.sandboxes, 1);
     for (let round = 1; round <= rounds; round++)
       for (const [limit, into] of [
         [1, single],
@@ -43,10 +57,10 @@ export async function measureInteractive(
   } finally {
     await emptySlots(api, template);
   }
+  const { ms, made } = await runCommands(deployment);
   return {
     name,
-    ...{ single: figureOf(single), together: figureOf(together) },
-    command: figureOf(await runCommands(deployment)),
+    ...{ single: figureOf(single), together: figureOf(together), command: figureOf(ms), made },
   };
 }
 
@@ -76,18 +90,32 @@ async function claim(
   }
 }
 
-async function runCommands({ client, template }: Deployment): Promise<readonly number[]> {
+interface Commands {
+  readonly ms: readonly number[];
+  readonly made: CommandParts;
+}
+
+async function runCommands({ client, template, pids }: Deployment): Promise<Commands> {
   const sandbox = await Sandbox.create(template, client);
   const ms: number[] = [];
   try {
-    // The first ones open connections.
-    for (let count = -10; count < commands; count++) {
+    for (let count = 0; count < warmUp.commands; count++) await sandbox.commands.run("true");
+    const meter = await openCpuMeter([[process.pid], [...new Set([pids.gateway, pids.agent])]]);
+    for (let count = 0; count < commands; count++) {
       const startedAt = performance.now();
       await sandbox.commands.run("true");
-      if (count >= 0) ms.push(performance.now() - startedAt);
+      ms.push(performance.now() - startedAt);
     }
-    return ms;
+    const [clientMs = 0, daemonsMs = 0] = (await meter.read()).map((seconds) => (seconds * 1000) / commands);
+    return { ms, made: { clientMs, daemonsMs, shellMs: await shellMs(sandbox) } };
   } finally {
     await sandbox.kill();
   }
+}
+
+async function shellMs(sandbox: Sandbox): Promise<number> {
+  const loop = `for ((i = 0; i < ${commands}; i++)); do bash -l -c true; done`;
+  const { stdout } = await sandbox.commands.run(`a=$EPOCHREALTIME; ${loop}; echo $a $EPOCHREALTIME`);
+  const [from = 0, to = 0] = stdout.split(" ").map(Number);
+  return ((to - from) * 1000) / commands;
 }

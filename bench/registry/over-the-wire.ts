@@ -5,9 +5,9 @@ import { setTimeout as wait } from "node:timers/promises";
 import { findWrong, readRecorded } from "../../test/support/ownership.js";
 import { freeAddress, makeTeam, startRegistryProcess } from "../../test/support/registry-process.js";
 import { type Figure, figureOf } from "../figures.js";
+import { openCpuMeter, rssOf } from "../usage.js";
 import { createMany } from "./creates.js";
 import { startFleet } from "./fleet.js";
-import { openCpuMeter, rssOf } from "./usage.js";
 
 export interface WireOptions {
   readonly directory: string;

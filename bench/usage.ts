@@ -1,6 +1,6 @@
 /** What processes have used of the machine, by /proc. */
 import { readFile } from "node:fs/promises";
-import { run } from "../run.js";
+import { run } from "./run.js";
 
 export interface CpuMeter {
   /** Seconds of processor time since it was opened, for each group of processes. */
