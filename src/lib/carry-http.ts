@@ -63,14 +63,27 @@ export async function carryRequest(
   if (response.destroyed) leave();
   const answer = await answerTo(asking, request);
   options.onAnswer?.();
-  const status = answer.statusCode ?? 502;
-  if (isHttp2(request)) response.writeHead(status, headersOfHttp2(answer.rawHeaders));
-  else response.writeHead(status, answer.statusMessage ?? "", ofMessage(answer.rawHeaders));
-  response.flushHeaders();
-  answer.once("end", () => {
-    if (answer.rawTrailers.length > 0) response.addTrailers(pairs(answer.rawTrailers));
-  });
+  writeHead(answer, response, isHttp2(request));
+  answer.once("end", () => addTrailers(answer, response, isHttp2(request)));
   await passOn(answer, response);
+}
+
+/** Throws what HTTP does not let through; nothing of it is kept for another answer. */
+function writeHead(answer: IncomingMessage, response: ServerResponse, byHttp2: boolean): void {
+  const status = answer.statusCode ?? 502;
+  try {
+    if (byHttp2) response.writeHead(status, headersOfHttp2(answer.headers));
+    else response.writeHead(status, answer.statusMessage ?? "", ofMessage(answer.rawHeaders));
+    response.flushHeaders();
+  } catch (thrown) {
+    for (const name of response.getHeaderNames()) response.removeHeader(name);
+    throw thrown;
+  }
+}
+
+/** HTTP/2's answers take them by name alone. */
+function addTrailers({ rawTrailers, trailers }: IncomingMessage, response: ServerResponse, byHttp2: boolean) {
+  if (rawTrailers.length > 0) response.addTrailers(byHttp2 ? headersOfHttp2(trailers) : pairs(rawTrailers));
 }
 
 /** As `pipeline`, which takes longer to set up than a small answer does to pass. */
@@ -97,16 +110,14 @@ export function hasBody(request: IncomingMessage): boolean {
 
 const isHttp2 = ({ httpVersionMajor }: IncomingMessage): boolean => httpVersionMajor === 2;
 
-/** Once each, and none that HTTP/2 has other means for (RFC 9113, 8.2.2). */
-function headersOfHttp2(raw: readonly string[]): Record<string, string | string[]> {
-  const found: Record<string, string | string[]> = {};
-  for (const [name, value] of pairs(ofMessage(raw))) {
-    const key = name.toLowerCase();
-    if (key === "transfer-encoding") continue;
-    const before = found[key];
-    found[key] = before === undefined ? value : [before, value].flat();
-  }
-  return found;
+/**
+ * Without those that HTTP/2 has other means for (RFC 9113, 8.2.2). What says twice what is said once would be refused: the
+ * first counts, and lists are joined.
+ */
+function headersOfHttp2(headers: NodeJS.Dict<string | string[]>): Record<string, string | string[]> {
+  const passed = passing(String(headers["connection"] ?? ""));
+  const entries = Object.entries(headers).filter(([name]) => passed(name) && !ofHttp1.has(name));
+  return Object.fromEntries(entries) as Record<string, string | string[]>;
 }
 
 function begin(request: IncomingMessage, way: Way, options: CarryOptions): ClientRequest {
@@ -119,7 +130,7 @@ function begin(request: IncomingMessage, way: Way, options: CarryOptions): Clien
     ...(request.method === undefined ? {} : { method: request.method }),
     ...(request.url === undefined ? {} : { path: request.url }),
     setHost: false,
-    headers: ofMessage(headersFor(request, options)),
+    headers: headersFor(ofMessage(headersOf(request)), options),
   });
 }
 
@@ -147,7 +158,7 @@ export async function carryUpgrade(
   connection: Duplex,
   options: CarryOptions = {},
 ): Promise<void> {
-  const lines = pairs(headersFor(request, options)).map(([name, value]) => `${name}: ${value}`);
+  const lines = pairs(headersFor(headersOf(request), options)).map(([name, value]) => `${name}: ${value}`);
   connection.write(`${request.method} ${request.url} HTTP/1.1\r\n${lines.join("\r\n")}\r\n\r\n`, "latin1");
   if (head.length > 0) connection.write(head);
   try {
@@ -158,18 +169,29 @@ export async function carryUpgrade(
   }
 }
 
-/** Of one connection, not of the message (RFC 9110, 7.6.1). How the body is framed stays. */
+/** Of one connection, not of the message (RFC 9110, 7.6.1). */
 const ofConnection: ReadonlySet<string> = new Set([
   "connection",
   "keep-alive",
   "proxy-connection",
   "upgrade",
 ]);
+const ofHttp1: ReadonlySet<string> = new Set(["transfer-encoding", "te", "http2-settings"]);
+/** Whoever names them as such does not know what they are: how the body is framed, and whose it is, stays. */
+const ofMessageAlone: ReadonlySet<string> = new Set(["content-length", "host", "transfer-encoding"]);
 
-const ofMessage = (raw: readonly string[]): string[] =>
-  pairs(raw)
-    .filter(([name]) => !ofConnection.has(name.toLowerCase()))
-    .flat();
+/** Whether a header of that name in lower case goes on, by what the message says of its connection. */
+function passing(connection = ""): (name: string) => boolean {
+  const named = connection.split(",").map((name) => name.trim().toLowerCase());
+  return (name) => !ofConnection.has(name) && (!named.includes(name) || ofMessageAlone.has(name));
+}
+
+function ofMessage(raw: readonly string[]): string[] {
+  const all = pairs(raw);
+  const said = all.filter(([name]) => name.toLowerCase() === "connection").map(([, value]) => value);
+  const passed = passing(said.join());
+  return all.filter(([name]) => passed(name.toLowerCase())).flat();
+}
 
 function pairs(raw: readonly string[]): [string, string][] {
   const found: [string, string][] = [];
@@ -177,15 +199,16 @@ function pairs(raw: readonly string[]): [string, string][] {
   return found;
 }
 
-/** As HTTP/1.1 has them, whichever version they came in. */
+/** As HTTP/1.1 has them, whichever version they came in: one host, and one line of cookies (RFC 9113, 8.2.3 and 8.3.1). */
 function headersOf(request: IncomingMessage): string[] {
   if (!isHttp2(request)) return request.rawHeaders;
-  const named = pairs(request.rawHeaders).filter(([name]) => !name.startsWith(":"));
-  const authority = request.headers[":authority"];
+  const { ":authority": authority, host = "", cookie } = request.headers;
+  const named = pairs(request.rawHeaders).filter(([name]) => !/^(:.*|host|cookie)$/.test(name));
   const isOpenEnded = !("content-length" in request.headers) && !endsWithHeaders(request);
   return [
-    ...("host" in request.headers ? [] : ["Host", String(authority ?? "")]),
+    ...["Host", String(authority ?? host)],
     ...named.flat(),
+    ...(cookie === undefined ? [] : ["Cookie", cookie]),
     ...(isOpenEnded ? ["Transfer-Encoding", "chunked"] : []),
   ];
 }
@@ -193,8 +216,8 @@ function headersOf(request: IncomingMessage): string[] {
 const endsWithHeaders = (request: IncomingMessage): boolean =>
   (request as unknown as Http2ServerRequest).stream.endAfterHeaders;
 
-function headersFor(request: IncomingMessage, { host, add = {} }: CarryOptions): string[] {
-  const own = pairs(headersOf(request)).filter(([name]) => !(name.toLowerCase() in add));
+function headersFor(sent: readonly string[], { host, add = {} }: CarryOptions): string[] {
+  const own = pairs(sent).filter(([name]) => !(name.toLowerCase() in add));
   const headers = [...own.flat(), ...Object.entries(add).flat()];
   if (host === undefined) return headers;
   return pairs(headers).flatMap(([name, value]) =>
