@@ -7,7 +7,7 @@ import { createContextValues } from "@connectrpc/connect";
 import { compressionGzip, connectNodeAdapter } from "@connectrpc/connect-node";
 import { Filesystem } from "../gen/e2b/filesystem_pb.js";
 import { Process } from "../gen/e2b/process_pb.js";
-import { cutResponse } from "../lib/cut-response.js";
+import { cutResponse, isClosed } from "../lib/cut-response.js";
 import { DomainError } from "../lib/errors.js";
 import { callKey } from "./call.js";
 import type { EnvdCall, EnvdDeps, EnvdTarget, Exchange } from "./deps.js";
@@ -163,9 +163,11 @@ function allowBrowsers(request: IncomingMessage, response: ServerResponse): void
 
 function signalOf(response: ServerResponse): AbortSignal {
   const controller = new AbortController();
+  const leave = () => controller.abort(new DomainError("cancelled", "the client went away"));
   response.once("close", () => {
-    if (!response.writableFinished) controller.abort(new DomainError("cancelled", "the client went away"));
+    if (!response.writableFinished) leave();
   });
+  if (isClosed(response)) leave();
   return controller.signal;
 }
 

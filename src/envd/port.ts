@@ -10,6 +10,7 @@ import {
   StaleConnection,
   type UpgradeExchange,
 } from "../lib/carry-http.js";
+import { isClosed } from "../lib/cut-response.js";
 import { DomainError, isDomainError } from "../lib/errors.js";
 import { delay } from "../lib/signal.js";
 import type { Ports } from "../node/ports.js";
@@ -91,7 +92,7 @@ async function carry(ways: Ways, exchange: HttpExchange, target: CarrierTarget):
         );
         return;
       } catch (thrown) {
-        if (!(thrown instanceof StaleConnection) || response.destroyed) throw thrown;
+        if (!(thrown instanceof StaleConnection) || isClosed(response)) throw thrown;
       }
     }
     const connection = await dialFor(ways.dial, response, target);
@@ -110,6 +111,7 @@ async function dialFor(
   const leaving = new AbortController();
   const leave = () => leaving.abort(new DomainError("cancelled", "the client went away"));
   client.once("close", leave);
+  if (isClosed(client)) leave();
   try {
     return await dial(sandbox, port, leaving.signal);
   } finally {

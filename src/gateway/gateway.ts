@@ -7,6 +7,7 @@ import type { Duplex } from "node:stream";
 import type { NodeId } from "../fleet/node.js";
 import type { OwnedSandbox } from "../fleet/sandbox.js";
 import type { HttpExchange, UpgradeExchange } from "../lib/carry-http.js";
+import { isClosed } from "../lib/cut-response.js";
 import { toDomainError } from "../lib/errors.js";
 import { httpStatusOf } from "../lib/http-status.js";
 import type { Logger } from "../lib/log.js";
@@ -49,7 +50,7 @@ export function openGateway(deps: GatewayDeps): Interceptor {
       const address = addressOf(request.headers);
       if (address === undefined) return false;
       void find(deps, address, request, response).then((found) => {
-        if (response.destroyed) return;
+        if (isClosed(response)) return;
         if ("status" in found) answer(request, response, found);
         else found.carrier.request({ request, response }, found.target);
       });
@@ -83,7 +84,7 @@ async function find(
     return await reach(deps, address, request, client);
   } catch (thrown) {
     const { code, message } = toDomainError(thrown, "the sandbox cannot be reached");
-    if (!client.destroyed && code !== "unavailable")
+    if (!isClosed(client) && code !== "unavailable")
       deps.log.warn({ err: thrown, sandbox: address.sandbox }, "a request did not reach its sandbox");
     const status = httpStatusOf[code];
     return { status, body: { sandboxId: address.sandbox, message, code: status } };
@@ -115,6 +116,7 @@ async function wake(
   const leaving = new AbortController();
   const leave = () => leaving.abort();
   client.once("close", leave);
+  if (isClosed(client)) leave();
   try {
     return await traffic.reach(known, leaving.signal);
   } finally {

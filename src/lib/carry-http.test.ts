@@ -1,11 +1,16 @@
 import { once } from "node:events";
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import { createServer as createHttp1 } from "node:http";
-import { type ClientHttp2Session, connect as connectHttp2, createServer as createHttp2 } from "node:http2";
+import {
+  type ClientHttp2Session,
+  connect as connectHttp2,
+  constants,
+  createServer as createHttp2,
+} from "node:http2";
 import { type AddressInfo, connect, createServer, type Server } from "node:net";
 import { text } from "node:stream/consumers";
 import { afterEach, describe, expect, it } from "vitest";
-import { carryRequest } from "./carry-http.js";
+import { carryRequest, type HttpExchange } from "./carry-http.js";
 import { openScope } from "./scope.js";
 
 let scope = openScope();
@@ -135,4 +140,23 @@ describe("a request", () => {
     expect(asked[0]).toMatch(/^Content-Length: 2\r$/m);
     expect(asked[0]).not.toContain("X-Of-It");
   });
+
+  it("is given up that has no client any more when its turn comes", async () => {
+    const upstream = await listen(createServer((socket) => socket.on("error", () => {})));
+    const connection = connect(upstream, "127.0.0.1");
+    await once(connection, "connect");
+    const ended = once(connection, "close");
+    const server = createHttp2((request, response) => {
+      const exchange = { request, response } as unknown as HttpExchange;
+      response.once("close", () =>
+        setImmediate(() => carryRequest(exchange, { connection }).catch(() => {})),
+      );
+    });
+    const session = connectHttp2(`http://127.0.0.1:${await listen(server)}`);
+    scope.defer(async () => session.destroy());
+    const stream = session.request({ ":path": "/" });
+    stream.on("error", () => {});
+    setTimeout(() => stream.close(constants.NGHTTP2_CANCEL), 100);
+    await ended;
+  }, 5_000);
 });

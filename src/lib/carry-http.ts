@@ -10,7 +10,7 @@ import type { Http2ServerRequest } from "node:http2";
 import type { Agent as HttpsAgent } from "node:https";
 import type { Duplex } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { cutResponse } from "./cut-response.js";
+import { cutResponse, isClosed } from "./cut-response.js";
 import { bytesPassed } from "./passing-bytes.js";
 
 export interface HttpExchange {
@@ -60,7 +60,7 @@ export async function carryRequest(
     if ("connection" in way) way.connection.destroy();
   };
   response.once("close", leave);
-  if (response.destroyed) leave();
+  if (isClosed(response)) leave();
   const answer = await answerTo(asking, request);
   options.onAnswer?.();
   writeHead(answer, response, isHttp2(request));
@@ -94,7 +94,7 @@ function passOn(answer: IncomingMessage, response: ServerResponse): Promise<void
     response.once("error", () => {});
     // Whoever left has had the other side's connection destroyed.
     response.once("close", resolve);
-    if (response.destroyed) resolve();
+    if (isClosed(response)) resolve();
     answer.on("data", countBytes).pipe(response);
   });
 }
