@@ -1,7 +1,8 @@
 /** What comes from outside for a sandbox of this node: envd's own port is answered here, others are carried inside. */
 import { createServer, type IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
-import type { HttpExchange, UpgradeExchange } from "../lib/carry-http.js";
+import type { HttpExchange } from "../lib/carry-http.js";
+import type { UpgradeExchange } from "../lib/carry-upgrade.js";
 import type { Ports } from "../node/ports.js";
 import { type PortTarget, parseTarget, targetHeader } from "../sandbox/port-target.js";
 import type { EnvdDeps } from "./deps.js";

@@ -2,16 +2,11 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { guestErrorOf } from "../guest-client/errors.js";
-import {
-  carryRequest,
-  carryUpgrade,
-  type HttpExchange,
-  hasBody,
-  StaleConnection,
-  type UpgradeExchange,
-} from "../lib/carry-http.js";
+import { carryRequest, type HttpExchange, StaleConnection } from "../lib/carry-http.js";
+import { carryUpgrade, type UpgradeExchange } from "../lib/carry-upgrade.js";
 import { isClosed } from "../lib/cut-response.js";
 import { DomainError, isDomainError } from "../lib/errors.js";
+import { hasBody } from "../lib/http-message.js";
 import { delay } from "../lib/signal.js";
 import type { Ports } from "../node/ports.js";
 import type { CarrierTarget } from "./carrier.js";

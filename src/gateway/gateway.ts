@@ -6,9 +6,11 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { NodeId } from "../fleet/node.js";
 import type { OwnedSandbox } from "../fleet/sandbox.js";
-import type { HttpExchange, UpgradeExchange } from "../lib/carry-http.js";
+import type { HttpExchange } from "../lib/carry-http.js";
+import type { UpgradeExchange } from "../lib/carry-upgrade.js";
 import { isClosed } from "../lib/cut-response.js";
 import { toDomainError } from "../lib/errors.js";
+import { hasBody } from "../lib/http-message.js";
 import { httpStatusOf } from "../lib/http-status.js";
 import type { Logger } from "../lib/log.js";
 import { isSameText } from "../lib/same-text.js";
@@ -58,7 +60,7 @@ export function openGateway(deps: GatewayDeps): Interceptor {
     },
     upgrade(request, socket, head) {
       const address = addressOf(request.headers);
-      if (address === undefined) return false;
+      if (address === undefined || staysInHttp(request)) return false;
       // Whoever carries it listens too.
       socket.on("error", () => {});
       void find(deps, address, request, socket).then((found) => {
@@ -69,6 +71,12 @@ export function openGateway(deps: GatewayDeps): Interceptor {
       return true;
     },
   };
+}
+
+/** HTTP/2 without TLS is not spoken here, as its clients expect of many; and what has a body is a request before anything. */
+function staysInHttp(request: IncomingMessage): boolean {
+  const offers = (request.headers.upgrade ?? "").split(",").map((offer) => offer.trim().toLowerCase());
+  return hasBody(request) || offers.every((offer) => offer === "h2c");
 }
 
 type Found = { readonly carrier: Carrier; readonly target: Target } | Answer;

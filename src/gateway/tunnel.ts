@@ -1,6 +1,7 @@
 /** The way to sandboxes of a node in another process: requests go to its agent, which each tells what it is for. */
 import { connect } from "node:tls";
-import { carryRequest, carryUpgrade } from "../lib/carry-http.js";
+import { carryRequest } from "../lib/carry-http.js";
+import { carryUpgrade } from "../lib/carry-upgrade.js";
 import { cutResponse } from "../lib/cut-response.js";
 import type { NodePort } from "../registry/node-port.js";
 import { encodeTarget, targetHeader } from "../sandbox/port-target.js";

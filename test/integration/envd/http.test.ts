@@ -298,6 +298,17 @@ describe("ports", () => {
   });
 });
 
+it("answers an offer to leave HTTP that is none of its own in HTTP", async () => {
+  const host = `49983-${sandbox.sandboxId}.sbx.test`;
+  const offer = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk";
+  const asked = (head: string) => `${head} HTTP/1.1\r\nHost: ${host}\r\n${offer}\r\n`;
+  expect(await raw(`${asked("GET /health")}\r\n`)).toMatch(/^HTTP\/1.1 204/);
+  const body = JSON.stringify({ path: "/tmp" });
+  const typed = `X-Access-Token: ${token}\r\nContent-Type: application/json`;
+  const call = `${asked("POST /filesystem.Filesystem/Stat")}${typed}\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+  expect(await raw(call)).toMatch(/^HTTP\/1.1 200[\s\S]*"path":"\/tmp"/);
+});
+
 describe("sandboxes that do not run", () => {
   it("are answered as E2B does", async () => {
     const gone = { sandboxId: "nowhere1", message: "The sandbox was not found", code: 502 };
