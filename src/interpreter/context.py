@@ -15,6 +15,7 @@ INTERRUPT_SECONDS = 1.0
 INTERRUPTS = 10
 """A run whose client has left is interrupted so often before its kernel is started anew."""
 WAITING_MAX = 100
+REMOVED = records.error("ContextRemoved", "the context was removed")
 
 
 class Context:
@@ -28,7 +29,9 @@ class Context:
         self._kernel = make()
         self._given: Mapping[str, str] = {}
         self._turn = asyncio.Lock()
-        self._running: Run | None = None
+        self._changing = asyncio.Lock()
+        """Held while the kernel is replaced or stopped: it is started once, and none is left over."""
+        self._is_removed = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -52,7 +55,9 @@ class Context:
     async def _take_turn(self, run: Run, code: str, env: Mapping[str, str]) -> None:
         try:
             async with self._turn:
-                if not run.is_left:
+                if self._is_removed:
+                    run.emit(REMOVED)
+                elif not run.is_left:
                     await self._run(run, code, env)
         except (CannotStart, KernelEnded, OSError) as thrown:
             run.emit(records.error("KernelError", str(thrown)))
@@ -61,24 +66,25 @@ class Context:
             run.end()
 
     async def _run(self, run: Run, code: str, env: Mapping[str, str]) -> None:
-        now = await self._environment.read()
-        base = {name: value for name, value in now.items() if self._given.get(name) != value}
-        self._given = now
-        kernel = self._kernel
+        async with self._changing:
+            kernel = self._kernel
+            now = await self._environment.read()
+            base = {name: value for name, value in now.items() if self._given.get(name) != value}
+            self._given = now
         guard = asyncio.create_task(self._interrupt_when_abandoned(run, kernel))
-        self._running = run
         try:
             await kernel.run(Task(code, env, base), run.emit)
         except KernelEnded as ended:
-            if kernel is self._kernel:
+            if self._is_removed:
+                run.emit(REMOVED)
+            elif kernel is self._kernel:
                 lost = "the context was restarted and has lost its state"
                 run.emit(records.error("ContextRestarting", f"{ended}; {lost}"))
-                await self._replace()
+                await self._replace(kernel)
             else:
                 run.emit(records.error("ContextRestarting", "the context was restarted"))
         finally:
             guard.cancel()
-            self._running = None
 
     async def _interrupt_when_abandoned(self, run: Run, kernel: Kernel) -> None:
         await run.abandoned.wait()
@@ -89,15 +95,19 @@ class Context:
 
     async def restart(self) -> None:
         """What runs ends with an error. Raises CannotStart, KernelEnded."""
-        await self._replace()
+        await self._replace(self._kernel)
 
-    async def _replace(self) -> None:
-        old = self._kernel
-        self._kernel = self._make()
-        await old.stop()
-        await self.start()
+    async def _replace(self, old: Kernel) -> None:
+        """Once, however many ask; all of them wait for the kernel that takes its place."""
+        async with self._changing:
+            if self._is_removed or self._kernel is not old:
+                return
+            self._kernel = self._make()
+            await old.stop()
+            await self.start()
 
     async def stop(self) -> None:
-        if self._running is not None:
-            self._running.emit(records.error("ContextRemoved", "the context was removed"))
-        await self._kernel.stop()
+        """For good."""
+        self._is_removed = True
+        async with self._changing:
+            await self._kernel.stop()
