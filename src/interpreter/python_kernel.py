@@ -14,6 +14,7 @@ from pathlib import Path
 from pwd import getpwnam
 from typing import Any, Mapping
 
+import zmq
 from jupyter_client.asynchronous import AsyncKernelClient
 from jupyter_client.connect import write_connection_file
 
@@ -22,8 +23,10 @@ from .kernel import USER, Emit, KernelEnded, Task, how_it_ended, kill, send_sign
 
 _PROGRAM = str(Path(__file__).parent / "kernels" / "python.py")
 _START_SECONDS = 60.0
-"""The end of a run comes on two sockets; the second is not waited for longer, as messages may be dropped there."""
 _SECOND_END_SECONDS = 5.0
+"""The end of a run comes on two sockets; the second is not waited for longer: code may have closed it."""
+_MESSAGES_MAX = 100
+"""That wait here; then the kernel waits."""
 
 
 class PythonKernel:
@@ -51,6 +54,7 @@ class PythonKernel:
         argv = [sys.executable, _PROGRAM, *(["--warm"] if self._warm else []), "-f", path]
         self._process = await spawn(argv, env, cwd, stdin=DEVNULL, stdout=DEVNULL, stderr=None)
         self._client = AsyncKernelClient()
+        self._client.context.setsockopt(zmq.RCVHWM, _MESSAGES_MAX)
         self._client.load_connection_file(path)
         self._client.start_channels(stdin=False, hb=False)
         await self._wait_until_it_answers(self._process)

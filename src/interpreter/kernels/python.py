@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import io
 import os
+import signal
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -16,11 +17,14 @@ from typing import Any
 
 # Nobody debugs through this kernel: its debugger would be loaded into every one. Programs may still import it.
 sys.modules["debugpy"] = None  # type: ignore[assignment]
+import zmq  # noqa: E402
 from ipykernel.kernelapp import IPKernelApp  # noqa: E402
+from tornado.ioloop import IOLoop  # noqa: E402
 
 del sys.modules["debugpy"]
 
 _OPTIONS = [
+    "--IPKernelApp.outstream_class=_ramet_streams.WatchedStream",
     "--InteractiveShell.colors=NoColor",
     # Its database would be written to by every clone at the same place.
     "--HistoryManager.enabled=False",
@@ -37,11 +41,27 @@ def load(name: str) -> ModuleType:
     return module
 
 
+_MESSAGES_MAX = 100
+
+
+class KernelApp(IPKernelApp):
+    def _bind_socket(self, socket: Any, port: int) -> int:
+        # What the server has not read yet is waited for: by itself, such a socket drops what does not fit.
+        if socket.type == zmq.PUB:
+            socket.setsockopt(zmq.XPUB_NODROP, 1)
+            socket.setsockopt(zmq.SNDHWM, _MESSAGES_MAX)
+        return super()._bind_socket(socket, port)
+
+
 class RunEnvironment:
-    """What a request says about the environment holds before its code runs; what is for this run alone ends with it."""
+    """
+    What a request says about the environment holds before its code runs; what is for this run alone ends with it, and
+    what programs have written by then is of this run.
+    """
 
     def __init__(self, shell: Any) -> None:
         self._shell = shell
+        self._streams = (sys.stdout, sys.stderr)
         self._before: dict[str, str | None] = {}
         shell.events.register("pre_run_cell", self._enter)
         shell.events.register("post_run_cell", self._leave)
@@ -54,6 +74,8 @@ class RunEnvironment:
         os.environ.update(env)
 
     def _leave(self, _result: Any) -> None:
+        for stream in self._streams:
+            stream.catch_up()
         for name, value in self._before.items():
             if value is None:
                 os.environ.pop(name, None)
@@ -77,7 +99,8 @@ def main(arguments: list[str]) -> None:
     is_warm = "--warm" in arguments
     # As for a program that is typed in: modules are found in the working directory.
     sys.path[0] = ""
-    app = IPKernelApp.instance()
+    load("streams")
+    app = KernelApp.instance()
     app.initialize([*_OPTIONS, *(argument for argument in arguments if argument != "--warm")])
     RunEnvironment(app.shell)
     load("charts")
@@ -85,6 +108,8 @@ def main(arguments: list[str]) -> None:
     load("images").install()
     if is_warm:
         warm_up()
+    # An interrupt of code that awaits is seen when the loop wakes: with any handler of its own, it does at every signal.
+    IOLoop.current().asyncio_loop.add_signal_handler(signal.SIGWINCH, lambda: None)
     app.start()
 
 
