@@ -49,6 +49,7 @@ const keepImports = '--tsconfig-raw={"compilerOptions":{"preserveValueImports":t
 function withoutTypes(code) {
   const { status, stdout, stderr, error } = spawnSync("esbuild", [...typeScript, keepImports], {
     input: code,
+    maxBuffer: Number.POSITIVE_INFINITY,
   });
   if (error !== undefined) throw error;
   if (status !== 0) throw new SyntaxError(String(stderr).trim());
@@ -76,8 +77,18 @@ class Interrupted extends Error {
   name = "Interrupted";
 }
 
+/** What is thrown may throw when it is looked at. */
 function describe(thrown) {
-  if (!(thrown instanceof Error)) return { name: "Error", value: inspect(thrown), traceback: "" };
+  try {
+    return thrown instanceof Error ? describeError(thrown) : unnamed(inspect(thrown));
+  } catch {
+    return unnamed("what was thrown cannot be shown");
+  }
+}
+
+const unnamed = (value) => ({ name: "Error", value, traceback: "" });
+
+function describeError(thrown) {
   const lines = String(thrown.stack).split("\n");
   // From there down it is the kernel's own.
   const own = lines.findIndex((line) => line.startsWith("    at ") && isOwn(line));
@@ -103,8 +114,17 @@ async function run({ code, env, base }) {
     if (value === undefined) delete process.env[name];
     else process.env[name] = value;
   }
+  await Promise.all(streams.map(written));
   report({ done: 0 });
 }
+
+/** Pipes that are full are written to later: a run is over when all that it has written is in them. */
+const streams = [process.stdout, process.stderr];
+const written = (stream) =>
+  new Promise((done) => {
+    if (stream.writable) stream.write("", () => done());
+    else done();
+  });
 
 createInterface({ input: createReadStream(null, { fd: input }) })
   .on("line", (line) => void run(JSON.parse(line)))
