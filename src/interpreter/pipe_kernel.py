@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import array
 import asyncio
+import fcntl
 import json
 import os
 import shlex
 import signal
+import termios
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from codecs import getincrementaldecoder
 from datetime import datetime, timezone
@@ -135,20 +138,22 @@ class _Pipe:
         asyncio.get_running_loop().add_reader(descriptor, self._read)
 
     def drain(self) -> None:
-        while self._descriptor >= 0 and self._read():
-            pass
+        """What is in it now: something that still runs may write all the time."""
+        left = _waiting(self._descriptor) if self._descriptor >= 0 else 0
+        while self._descriptor >= 0 and left > 0:
+            left -= self._read() or left
 
-    def _read(self) -> bool:
-        """Whether there may be more."""
+    def _read(self) -> int:
+        """How much it was."""
         try:
             data = os.read(self._descriptor, _CHUNK)
         except BlockingIOError:
-            return False
+            return 0
         if data:
             self._take(data)
         else:
             self.close()
-        return bool(data)
+        return len(data)
 
     def close(self) -> None:
         if self._descriptor < 0:
@@ -156,6 +161,12 @@ class _Pipe:
         asyncio.get_running_loop().remove_reader(self._descriptor)
         os.close(self._descriptor)
         self._descriptor = -1
+
+
+def _waiting(descriptor: int) -> int:
+    size = array.array("i", [0])
+    fcntl.ioctl(descriptor, termios.FIONREAD, size)
+    return size[0]
 
 
 def _write(descriptor: int, data: bytes) -> None:

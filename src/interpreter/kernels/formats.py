@@ -24,7 +24,11 @@ class DataFormatter(BaseFormatter):
             return super().__call__(shown)
         if shown.size > TABLE_CELLS_MAX:
             return None
-        return {str(name): [cell(value) for value in column] for name, column in shown.to_dict("list").items()}
+        try:
+            return {str(name): [cell(value) for value in column] for name, column in shown.to_dict("list").items()}
+        # As text and HTML it is shown in any case.
+        except Exception:
+            return None
 
 
 class ChartFormatter(BaseFormatter):
