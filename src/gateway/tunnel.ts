@@ -21,8 +21,6 @@ export function tunnelCarrier(node: NodePort): Carrier {
     upgrade(exchange, target) {
       const { host, port, tls } = node;
       const connection = connect({ ...tls, host, port }).setNoDelay(true);
-      // TLS and streams of Node listen to it eleven times already.
-      connection.setMaxListeners(20);
       connection.once("error", () => {
         if (!exchange.socket.writableEnded) answerOnSocket(exchange.socket, noAnswer(target));
       });

@@ -26,6 +26,8 @@ export async function carryUpgrade(
   connection: Duplex,
   options: CarryOptions = {},
 ): Promise<void> {
+  // TLS and streams of Node listen to each eleven times already.
+  for (const side of [socket, connection]) side.setMaxListeners(20);
   // A client waits for the answer before it says more; until then an end is that it has left.
   const leave = () => connection.destroy();
   socket.once("close", leave).once("end", leave);
