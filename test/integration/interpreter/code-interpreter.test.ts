@@ -212,12 +212,60 @@ describe.skipIf(archive === undefined)("the code interpreter", () => {
 
   it.each([
     ["python", "import time\nmarker = 1\ntime.sleep(300)", "marker"],
+    ["python", "import asyncio\nmarker = 1\nawait asyncio.sleep(300)", "marker"],
     ["javascript", "var marker = 1; while (true);", "marker"],
     ["bash", "marker=1; sleep 300", "echo $marker"],
   ])("interrupts %s when its time is up, and keeps its state", async (language, code, after) => {
     await expect(sandbox.runCode(code, { language, timeoutMs: 1_500 })).rejects.toThrow(TimeoutError);
     const execution = await sandbox.runCode(after, { language });
     expect(execution.text ?? outputOf(execution).trim()).toBe("1");
+  });
+
+  it("ends what runs and waits in a context that is restarted or removed, and leaves no kernel", async () => {
+    const count = "pgrep -fc '[k]ernels/python.py'";
+    const kernels = async () => (await sandbox.commands.run(count, { user: "root" })).stdout.trim();
+    const before = await kernels();
+    const context = await sandbox.createCodeContext();
+    const begin = async () => {
+      const runs = ["import time; time.sleep(300)", "1", "2"].map((code) =>
+        sandbox.runCode(code, { context }),
+      );
+      await sandbox.runCode("import time; time.sleep(0.5)");
+      return runs;
+    };
+    const ended = (name: string) => ({ error: expect.objectContaining({ name }) });
+    const first = await begin();
+    await Promise.all([1, 2].map(() => sandbox.restartCodeContext(context)));
+    const went = await Promise.all(first);
+    expect(went[0]).toMatchObject(ended("ContextRestarting"));
+    expect(went.slice(1).map(({ text }) => text)).toEqual(["1", "2"]);
+    const second = await begin();
+    await sandbox.removeCodeContext(context);
+    for (const run of second) expect(await run).toMatchObject(ended("ContextRemoved"));
+    expect(await kernels()).toBe(before);
+  });
+
+  it.each([
+    ["python", "for i in range(10_000): print('x', flush=True)", 20_000],
+    ["python", "import os\n_ = os.system('head -c 3000 /dev/urandom; yes | head -c 300000')", 302_000],
+    ["javascript", "for (let i = 0; i < 5; i++) console.log('x'.repeat(999_999))", 5_000_000],
+    ["bash", "yes | head -c 1000000", 1_000_000],
+  ])("passes on all that %s writes: %s", async (language, code, least) => {
+    const execution = await sandbox.runCode(code, { language, timeoutMs: 60_000 });
+    expect(execution.error).toBeUndefined();
+    expect(outputOf(execution).length).toBeGreaterThanOrEqual(least);
+  });
+
+  it("is not held up by what writes on in the background, or by what cannot be shown", async () => {
+    const bash = (code: string) => sandbox.runCode(code, { language: "bash", timeoutMs: 20_000 });
+    expect((await bash("yes & sleep 0.3")).error).toBeUndefined();
+    expect((await bash("kill %1")).error).toBeUndefined();
+    const odd = "throw Object.defineProperty(new Error(), 'stack', { get() { throw 1; } })";
+    expect((await sandbox.runCode(odd, { language: "js" })).error?.name).toBe("Error");
+    const { results } = await sandbox.runCode(
+      "import pandas as pd\na = []; a.append(a); pd.DataFrame({'a': [a]})",
+    );
+    expect(results[0]?.html).toContain("<table");
   });
 
   it("starts a kernel that has ended anew", async () => {
