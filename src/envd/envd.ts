@@ -8,6 +8,7 @@ import { compressionGzip, connectNodeAdapter } from "@connectrpc/connect-node";
 import { Filesystem } from "../gen/e2b/filesystem_pb.js";
 import { Process } from "../gen/e2b/process_pb.js";
 import { cutResponse, isClosed } from "../lib/cut-response.js";
+import { dropBody } from "../lib/drop-body.js";
 import { DomainError } from "../lib/errors.js";
 import { callKey } from "./call.js";
 import type { EnvdCall, EnvdDeps, EnvdTarget, Exchange } from "./deps.js";
@@ -90,12 +91,14 @@ export function openEnvd({ node, log }: EnvdDeps): Envd {
       try {
         const url = urlOf(request);
         if (!(await isThere(deps, target.sandbox))) {
+          await dropBody(request);
           answerJson(response, 502, noSandboxBody(target.sandbox));
           return;
         }
         await route({ request, response, url, target }, signalOf(response));
       } catch (thrown) {
         report(deps, request, thrown);
+        if (!response.headersSent) await dropBody(request);
         answerFailure(response, thrown);
       }
     },

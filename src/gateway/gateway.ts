@@ -9,6 +9,7 @@ import type { OwnedSandbox } from "../fleet/sandbox.js";
 import type { HttpExchange } from "../lib/carry-http.js";
 import type { UpgradeExchange } from "../lib/carry-upgrade.js";
 import { isClosed } from "../lib/cut-response.js";
+import { dropBody } from "../lib/drop-body.js";
 import { toDomainError } from "../lib/errors.js";
 import { hasBody } from "../lib/http-message.js";
 import { httpStatusOf } from "../lib/http-status.js";
@@ -51,7 +52,8 @@ export function openGateway(deps: GatewayDeps): Interceptor {
     request(request, response) {
       const address = addressOf(request.headers);
       if (address === undefined) return false;
-      void find(deps, address, request, response).then((found) => {
+      void find(deps, address, request, response).then(async (found) => {
+        if ("status" in found) await dropBody(request);
         if (isClosed(response)) return;
         if ("status" in found) answer(request, response, found);
         else found.carrier.request({ request, response }, found.target);

@@ -66,6 +66,19 @@ it("serves commands, files and watches", async () => {
   expect(sessions).toBeGreaterThan(before);
 });
 
+it("says why it does not take a file that is large, and goes on", async () => {
+  const said = await program(`
+    const large = new Blob([new Uint8Array(30_000_000)]);
+    said.refused = await sandbox.files.write("/etc", large).catch(({ name }) => name);
+    said.next = (await sandbox.files.write("/tmp/small", "x")).path;
+    const killed = sandbox.files.write("/tmp/large", new Blob([new Uint8Array(300_000_000)]));
+    setTimeout(() => sandbox.kill(), 100);
+    said.killed = await killed.catch(({ message }) => message);
+    said.after = await sandbox.files.write("/tmp/large", large).catch(({ name }) => name);`);
+  expect(said).toMatchObject({ refused: "InvalidArgumentError", next: "/tmp/small", after: "TimeoutError" });
+  expect(said["killed"]).not.toContain("fetch failed");
+});
+
 it("tells a sandbox that went away from a command that ended", async () => {
   const said = await program(`
     const running = sandbox.commands.run("sleep 1000", { timeoutMs: 0 });

@@ -227,11 +227,11 @@ describe.skipIf(archive === undefined)("the code interpreter", () => {
     const before = await kernels();
     const context = await sandbox.createCodeContext();
     const begin = async () => {
-      const runs = ["import time; time.sleep(300)", "1", "2"].map((code) =>
-        sandbox.runCode(code, { context }),
-      );
+      const first = sandbox.runCode("import time; time.sleep(300)", { context });
       await sandbox.runCode("import time; time.sleep(0.5)");
-      return runs;
+      const waiting = ["1", "2"].map((code) => sandbox.runCode(code, { context }));
+      await sandbox.runCode("time.sleep(0.5)");
+      return [first, ...waiting];
     };
     const ended = (name: string) => ({ error: expect.objectContaining({ name }) });
     const first = await begin();

@@ -1,0 +1,22 @@
+/** The body of a request that is answered without it. */
+import type { IncomingMessage } from "node:http";
+import { hasBody } from "./http-message.js";
+
+const longestMs = 60_000;
+
+/**
+ * Reads what is left of it, and waits for its end, if not for long. Many clients read no answer before they have sent all;
+ * Node's over HTTP/2 take none on the whole connection while they still have more than 10 MB to send.
+ */
+export function dropBody(request: IncomingMessage): Promise<void> {
+  if (!hasBody(request) || request.readableEnded || request.destroyed) return Promise.resolve();
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, longestMs);
+    const ended = () => {
+      clearTimeout(timer);
+      resolve();
+    };
+    request.once("end", ended).once("close", ended).once("error", ended);
+    request.resume();
+  });
+}
