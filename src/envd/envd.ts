@@ -167,8 +167,9 @@ function allowBrowsers(request: IncomingMessage, response: ServerResponse): void
 function signalOf(response: ServerResponse): AbortSignal {
   const controller = new AbortController();
   const leave = () => controller.abort(new DomainError("cancelled", "the client went away"));
+  // A stream of HTTP/2 that its client resets is finished, too.
   response.once("close", () => {
-    if (!response.writableFinished) leave();
+    if (!response.writableEnded) leave();
   });
   if (isClosed(response)) leave();
   return controller.signal;

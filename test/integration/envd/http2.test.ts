@@ -1,7 +1,7 @@
 /** E2B's client as npm has it, by TLS: it takes HTTP/2 where that is offered. */
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
-import { connect } from "node:http2";
+import { connect, constants } from "node:http2";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
@@ -128,4 +128,28 @@ it("carries requests for ports on, as HTTP/1.1", async () => {
     session.destroy();
     await box.ask("DELETE", `/sandboxes/${sandboxID}`);
   }
+});
+
+it("forgets files that a client has left, those that wait for their turn too", async () => {
+  const { sandboxID, envdAccessToken } = (
+    await box.ask("POST", "/v2/sandboxes", { body: { templateID: "base" } })
+  ).body;
+  const argv = ["truncate", "-s", "1G", "/tmp/large"];
+  const start = { argv, env: {}, stdin: false, killOnClose: false };
+  await box.test.node.processes.start(sandboxID, start, AbortSignal.timeout(20_000));
+  const session = connect(box.url, { rejectUnauthorized: false });
+  const headers = {
+    ...{ "e2b-sandbox-id": sandboxID, "e2b-sandbox-port": "49983" },
+    "x-access-token": envdAccessToken,
+  };
+  const begin = (path: string) =>
+    session.request({ ":path": `/files?path=${path}`, ...headers }).on("error", () => {});
+  const left = Array.from({ length: 30 }, () => begin("/tmp/large"));
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  for (const stream of left) stream.close(constants.NGHTTP2_CANCEL);
+  const stream = begin("/etc/passwd");
+  stream.setTimeout(10_000, () => stream.close());
+  expect(await text(stream)).toContain("root");
+  session.destroy();
+  await box.ask("DELETE", `/sandboxes/${sandboxID}`);
 });
