@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { acceptable, parseRange } from "./content.js";
+import { acceptable, isOfSame, isUnchanged, parseRange } from "./content.js";
 
 describe("a range", () => {
   it.each([
@@ -37,4 +37,23 @@ describe("codings", () => {
   ])("%s", (header, codings) => {
     expect(acceptable(header)).toEqual(codings);
   });
+});
+
+it("tells by the second whether a client has what there is", () => {
+  const at = new Date("2026-01-02T03:04:05.678Z");
+  const [before, same, after] = [4, 5, 6].map((s) => new Date(`2026-01-02T03:04:0${s}Z`).toUTCString());
+  expect([before, same, after, undefined, "x"].map((since) => isUnchanged(since, at))).toEqual([
+    false,
+    true,
+    true,
+    false,
+    false,
+  ]);
+  expect([before, same, after, undefined, '"tag"'].map((range) => isOfSame(range, at))).toEqual([
+    false,
+    true,
+    false,
+    true,
+    false,
+  ]);
 });

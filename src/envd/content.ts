@@ -1,4 +1,4 @@
-/** What a client wants to have of a file, and how: `Range` and `Accept-Encoding` (RFC 9110, 14.2 and 12.5.3). Pure. */
+/** What a client wants to have of a file, and how: `Range`, its conditions and `Accept-Encoding` (RFC 9110). Pure. */
 
 export interface Range {
   readonly offset: number;
@@ -19,6 +19,19 @@ export function parseRange(header: string | undefined, size: number): Range | "u
   const last = to === "" ? size - 1 : Math.min(Number(to), size - 1);
   if (to !== "" && Number(to) < offset) return undefined;
   return offset >= size ? "unsatisfiable" : { offset, length: last - offset + 1 };
+}
+
+/** As `Last-Modified` says it: to the second. */
+const toSecond = (time: Date): number => Math.floor(time.getTime() / 1000) * 1000;
+
+/** `If-Modified-Since` (RFC 9110, 13.1.3): whether the client has what there is. */
+export function isUnchanged(since: string | undefined, modifiedAt: Date): boolean {
+  return since !== undefined && toSecond(modifiedAt) <= Date.parse(since);
+}
+
+/** `If-Range` (RFC 9110, 13.1.5): whether a range is of the same contents as what the client has. There are no tags. */
+export function isOfSame(ifRange: string | undefined, modifiedAt: Date): boolean {
+  return ifRange === undefined || toSecond(modifiedAt) === Date.parse(ifRange);
 }
 
 export interface Codings {

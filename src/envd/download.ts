@@ -5,7 +5,7 @@ import { pipeline } from "node:stream/promises";
 import { createGzip } from "node:zlib";
 import { createBell } from "../lib/bell.js";
 import type { FileInfo, FileRef } from "../node/files.js";
-import { acceptable, parseRange, type Range } from "./content.js";
+import { acceptable, isOfSame, isUnchanged, parseRange, type Range } from "./content.js";
 import type { EnvdDeps, Exchange } from "./deps.js";
 import { invalid } from "./failure.js";
 import { answerJson } from "./http.js";
@@ -20,12 +20,17 @@ export async function download({ node }: EnvdDeps, exchange: Exchange, signal: A
   const file = await node.files.stat(place, { follow: true }, signal);
   if (file.type === "directory") throw invalid(`path ${shown(path)} is a directory`);
   if (file.type !== "regular") throw invalid(`path ${shown(path)} is not a regular file`);
+  if (isUnchanged(request.headers["if-modified-since"], file.modifiedAt)) {
+    response.writeHead(304, { "Last-Modified": file.modifiedAt.toUTCString() }).end();
+    return;
+  }
   const codings = acceptable(request.headers["accept-encoding"]);
   if (!codings.identity && !codings.gzip) {
     answerJson(response, 406, { code: 406, message: "a file is sent as it is, or as gzip" });
     return;
   }
-  const range = parseRange(request.headers.range, file.sizeBytes);
+  const isSame = isOfSame([request.headers["if-range"] ?? []].flat()[0], file.modifiedAt);
+  const range = isSame ? parseRange(request.headers.range, file.sizeBytes) : undefined;
   if (range === "unsatisfiable") {
     response.setHeader("Content-Range", `bytes */${file.sizeBytes}`);
     answerJson(response, 416, { code: 416, message: `${shown(path)} has ${file.sizeBytes} bytes` });

@@ -107,6 +107,11 @@ describe("plain routes", () => {
     expect(part).toMatchObject({ status: 206, body: "cde" });
     expect(part.headers.get("content-range")).toBe("bytes 2-4/10");
     expect((await ask("/files?path=/tmp/letters", { headers: { range: "bytes=20-" } })).status).toBe(416);
+    const since = part.headers.get("last-modified") ?? "";
+    const had = { "if-modified-since": since };
+    expect((await ask("/files?path=/tmp/letters", { headers: had })).status).toBe(304);
+    const other = { range: "bytes=2-4", "if-range": new Date(0).toUTCString() };
+    expect(await ask("/files?path=/tmp/letters", { headers: other })).toMatchObject({ body: "abcdefghij" });
     expect((await ask("/files?path=/tmp/letters", { headers: { "accept-encoding": "*;q=0" } })).status).toBe(
       406,
     );
