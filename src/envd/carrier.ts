@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import type { HttpExchange } from "../lib/carry-http.js";
 import type { UpgradeExchange } from "../lib/carry-upgrade.js";
+import { cutResponse } from "../lib/cut-response.js";
 import type { Ports } from "../node/ports.js";
 import { type PortTarget, parseTarget, targetHeader } from "../sandbox/port-target.js";
 import type { EnvdDeps } from "./deps.js";
@@ -29,7 +30,8 @@ export function openCarrier(deps: CarrierDeps): NodeCarrier {
 
   function request(exchange: HttpExchange, target: CarrierTarget): void {
     if (target.port === envdPort) void envd.handle(exchange.request, exchange.response, target);
-    else void ports.request(exchange, target);
+    // Of what comes from inside, nothing may end this process.
+    else ports.request(exchange, target).catch(() => cutResponse(exchange.response));
   }
 
   function upgrade(exchange: UpgradeExchange, target: CarrierTarget): void {

@@ -118,6 +118,13 @@ describe("an answer, by HTTP/2", () => {
   });
 });
 
+it("refuses an answer whose reason HTTP/1.1 does not let through, by itself", async () => {
+  const { port } = await serve("HTTP/1.1 200 O\x01K\r\nContent-Length: 2\r\n\r\nhi");
+  const socket = connect(await listen(createHttp1(carrier(port))), "127.0.0.1");
+  socket.write("GET / HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n");
+  expect(await text(socket)).toMatch(/^HTTP\/1.1 502 Bad Gateway\r\n/);
+});
+
 describe("a request", () => {
   it("by HTTP/2 has one host and one line of cookies", async () => {
     const { port, asked } = await serve(answerWith());

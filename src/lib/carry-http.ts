@@ -83,6 +83,7 @@ function writeHead(answer: IncomingMessage, response: ServerResponse, byHttp2: b
     response.flushHeaders();
   } catch (thrown) {
     for (const name of response.getHeaderNames()) response.removeHeader(name);
+    if (!byHttp2) response.statusMessage = "";
     throw thrown;
   }
 }
