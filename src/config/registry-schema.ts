@@ -32,7 +32,11 @@ export const registryFileSchema = z.strictObject({
     .prefault({}),
   tls: z
     .strictObject({
-      certificate: absolutePath.optional().describe("PEM, for REST: the chain, its own certificate first."),
+      certificate: absolutePath
+        .optional()
+        .describe(
+          "PEM, for REST: the chain, its own certificate first. Once renewed, it is taken within 10 s.",
+        ),
       key: absolutePath.optional().describe("PEM, of that certificate."),
     })
     .prefault({}),

@@ -9,10 +9,10 @@ import {
   type Server,
   type ServerResponse,
 } from "node:http";
-import { createSecureServer } from "node:http2";
-import type { ServerOptions } from "node:https";
+import { createSecureServer, type Http2SecureServer } from "node:http2";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
+import type { Certificate } from "./certificate.js";
 
 export interface Interceptor {
   /** Whether it is for a sandbox: it is answered then. */
@@ -24,6 +24,8 @@ export interface Interceptor {
 export interface Front {
   /** The one that is asked. None: all is for the routes. */
   intercept(interceptor: Interceptor): void;
+  /** Connections that are opened from then on are shown this one. Nothing to be done without TLS. */
+  renew(certificate: Certificate): void;
   /** For fastify. */
   serverFactory(routes: RequestListener): Server;
 }
@@ -34,21 +36,25 @@ const headersMs = 60_000;
 /** Longer than clients and load balancers as a rule keep theirs, so that it is they who close it. */
 const keepAliveMs = 72_000;
 
-export function openFront(tls?: Pick<ServerOptions, "cert" | "key">): Front {
+export function openFront(tls?: Certificate): Front {
   let interceptor: Interceptor | undefined;
+  let secure: Http2SecureServer | undefined;
   // Bodies for sandboxes take as long as they take.
   const options = { requestTimeout: 0, headersTimeout: headersMs, keepAliveTimeout: keepAliveMs };
   return {
     intercept(given) {
       interceptor = given;
     },
+    renew: (certificate) => secure?.setSecureContext(certificate),
     serverFactory(routes) {
       const listener: RequestListener = (request, response) => {
         if (interceptor?.request(request, response) === true) return;
         endInTime(request);
         routes(request, response);
       };
-      const server = tls === undefined ? createServer(options, listener) : openTls(tls, options, listener);
+      if (tls !== undefined) secure = createSecureServer({ ...secureOptions, ...tls });
+      const server =
+        secure === undefined ? createServer(options, listener) : serveTls(secure, options, listener);
       server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
         if (interceptor?.upgrade(request, socket, head) === true) return;
         // To go on in HTTP is what a server may do that is offered something else (RFC 9110, 7.8).
@@ -67,17 +73,16 @@ const streamWindow = 1024 * 1024;
 const connectionWindow = 4 * streamWindow;
 const streamsMax = 1000;
 
-/** Its answers and requests are of the library's HTTP/2, which takes them for those of HTTP/1.1 as far as we use them. */
-function openTls(tls: NonNullable<Parameters<typeof openFront>[0]>, times: Times, listener: RequestListener) {
-  const settings = { initialWindowSize: streamWindow, maxConcurrentStreams: streamsMax };
+const secureOptions = {
+  allowHTTP1: true,
+  settings: { initialWindowSize: streamWindow, maxConcurrentStreams: streamsMax },
   // Of a connection, in MiB: it takes no streams beyond it, and each may have a window in memory.
-  const secure = createSecureServer({
-    allowHTTP1: true,
-    settings,
-    maxSessionMemory: 256,
-    noDelay: true,
-    ...tls,
-  });
+  maxSessionMemory: 256,
+  noDelay: true,
+};
+
+/** Its answers and requests are of the library's HTTP/2, which takes them for those of HTTP/1.1 as far as we use them. */
+function serveTls(secure: Http2SecureServer, times: Times, listener: RequestListener) {
   const server = Object.assign(secure as unknown as Server, times);
   server.on("request", listener);
   secure.on("session", (session) => session.setLocalWindowSize(connectionWindow));

@@ -1,5 +1,5 @@
 /** Builds a registry out of its parts: the one place where they are wired. Edges (E2B, administration) are handed in. */
-import { chmod, mkdir, readFile } from "node:fs/promises";
+import { chmod, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import {
   type FastifyError,
@@ -20,6 +20,7 @@ import { openScope, type Scope } from "../lib/scope.js";
 import type { RegistryStore } from "../registry-store/registry-store.js";
 import { openSqliteStore } from "../registry-store/sqlite/open-sqlite-store.js";
 import { type IsAdmin, openAdminKey } from "./admin-key.js";
+import { certificateCheckMs, type LiveCertificate, openCertificate } from "./certificate.js";
 import { type Front, openFront } from "./front.js";
 import { type Keys, openKeys } from "./keys.js";
 import { type LocalNode, reportLocally } from "./local-node.js";
@@ -31,6 +32,7 @@ import { refusePages } from "./pages.js";
 import type { Pools } from "./pools.js";
 import type { Registry } from "./registry.js";
 import { openTeams, type Teams } from "./teams.js";
+import { createTicker } from "./ticker.js";
 import type { Traffic } from "./traffic.js";
 
 export interface RegistryParts {
@@ -46,6 +48,8 @@ export interface RegistryParts {
   readonly teams: Teams;
   readonly keys: Keys;
   readonly front: Front;
+  /** Of the addresses for clients; absent where they are served in clear. */
+  readonly certificate?: LiveCertificate;
   /** Absent without keys: whoever reaches it may do everything. */
   readonly isAdmin?: IsAdmin;
   readonly now: Clock;
@@ -131,7 +135,12 @@ async function openParts({ config, log, local }: RegistryOptions, scope: Scope):
   const opened = scope.use(await openRegistry({ store, fleet, nodes, now, random: Math.random, log }));
   nodes.listen(opened.listener);
   const { registry, pools, traffic, onNodes } = opened;
-  const tls = await readTls(config);
+  const certificate = config.tls && (await openCertificate(config.tls, log));
+  const front = openFront(certificate?.current());
+  if (certificate !== undefined) {
+    certificate.listen(front.renew);
+    scope.use(createTicker(log)).every(certificateCheckMs, "the certificate", certificate.check);
+  }
   const keys = openKeys({ store, now });
   const teams = openTeams({ store, keys, now });
   return {
@@ -146,11 +155,12 @@ async function openParts({ config, log, local }: RegistryOptions, scope: Scope):
       onNodes,
       teams,
       keys,
-      front: openFront(tls),
+      front,
       now,
       log,
     },
     ...(isAdmin === undefined ? {} : { isAdmin }),
+    ...(certificate === undefined ? {} : { certificate }),
   };
 }
 
@@ -165,17 +175,6 @@ async function openDirectory(path: string): Promise<void> {
       hint: "it must be a directory of this user's that can be written to; data_dir names another",
     });
   }
-}
-
-async function readTls({ tls }: RegistryConfig) {
-  if (tls === undefined) return undefined;
-  const [cert, key] = await Promise.all([readFile(tls.certificate), readFile(tls.key)]).catch(
-    (cause: unknown) => {
-      const why = cause instanceof Error ? cause.message : String(cause);
-      throw new DomainError("invalid_argument", `cannot read tls.certificate or tls.key: ${why}`, { cause });
-    },
-  );
-  return { cert, key };
 }
 
 async function listenRest(app: FastifyInstance, { host, port }: Address): Promise<Address> {
