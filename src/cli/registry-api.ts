@@ -1,4 +1,5 @@
 /** The nodes' API over all nodes of a registry, as `ramet --registry` uses it. */
+import { createSecureContext } from "node:tls";
 import { credentials } from "@grpc/grpc-js";
 import { z } from "zod";
 import { agentApi } from "../agent-client/agent-api.js";
@@ -48,7 +49,11 @@ export async function connectRegistry(options: ConnectRegistryOptions, signal: A
       hint: "set tls.certificate in the registry's configuration, or run the command on its machine",
     });
   const address = formatAddress({ host, port: api.port });
-  const channel = openChannel(address, api.tls ? credentials.createSsl() : credentials.createInsecure());
+  // The authorities are Node's, as for the request above: by itself gRPC takes others, of an environment variable.
+  const channel = openChannel(
+    address,
+    api.tls ? credentials.createFromSecureContext(createSecureContext()) : credentials.createInsecure(),
+  );
   const facts = {
     callee: `the registry at ${address}`,
     timeoutMs,

@@ -165,7 +165,7 @@ describe("the way to a registry", () => {
     [
       "nobody listens",
       { api: { host: "127.0.0.1", port: 1, tls: false } },
-      /lost the connection to the registry/,
+      /lost the connection to the registry at 127.0.0.1:1: connect ECONNREFUSED/,
     ],
   ])("to sandboxes is refused in words where %s", async (_what, more, words) => {
     await using scope = openScope();

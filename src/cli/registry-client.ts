@@ -148,7 +148,9 @@ function explain(thrown: unknown, base: URL, timeoutMs: number): unknown {
   const why = cause?.code ?? cause?.message ?? String(thrown);
   return new DomainError("unavailable", `cannot reach the registry at ${base.origin}: ${why}`, {
     cause: thrown,
-    hint: "start it with `rametd registry`, or name its address with --registry",
+    hint: /CERT|UNABLE_TO_(GET|VERIFY)/.test(why)
+      ? "name a file with the authority of its certificate in NODE_EXTRA_CA_CERTS"
+      : "start it with `rametd registry`, or name its address with --registry",
   });
 }
 

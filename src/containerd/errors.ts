@@ -1,6 +1,7 @@
 /** containerd's gRPC statuses as domain errors. The one place that knows both vocabularies. */
 import { status } from "@grpc/grpc-js";
 import { DomainError, type ErrorCode, isDomainError, toDomainError } from "../lib/errors.js";
+import { connectionReason } from "../lib/grpc-errors.js";
 
 type FailureStatus = Exclude<keyof typeof status, "OK">;
 
@@ -56,15 +57,11 @@ function hintOf(code: ErrorCode, details: string): { hint: string } | object {
   return {};
 }
 
-/** Without what grpc-js wraps around the reason why nobody answers. */
-const plain = (details: string): string =>
-  details.replace(/^No connection established\. Last error: (?:Error: )?(.+?)\.? Resolution note:.*$/, "$1");
-
 /** Turns what a gRPC call to containerd reported into a DomainError that carries containerd's own words. */
 export function containerdError(error: unknown, method: string): DomainError {
   if (!isReport(error)) return toDomainError(error, method);
   const code = codeOf(error);
-  return new DomainError(code, error.details === "" ? method : plain(error.details), {
+  return new DomainError(code, error.details === "" ? method : connectionReason(error.details), {
     cause: error,
     ...hintOf(code, error.details),
   });

@@ -56,10 +56,14 @@ function explain(error: StatusObject, { callee, timeoutMs, timeoutHint }: CallFa
       ...(timeoutHint === undefined ? {} : { hint: timeoutHint }),
     });
   if (error.code === status.UNAVAILABLE)
-    return new DomainError("unavailable", `lost the connection to ${callee}`, {
-      cause: error,
-      hint: "see whether it runs, and its log; what was acknowledged is safe",
-    });
+    return new DomainError(
+      "unavailable",
+      `lost the connection to ${callee}: ${connectionReason(error.details)}`,
+      {
+        cause: error,
+        hint: "see whether it runs, and its log; what was acknowledged is safe",
+      },
+    );
   if (error.code === status.UNIMPLEMENTED)
     return new DomainError(
       "failed_precondition",
@@ -68,6 +72,10 @@ function explain(error: StatusObject, { callee, timeoutMs, timeoutHint }: CallFa
     );
   return new DomainError(codeOfStatus[error.code] ?? "internal", error.details, { cause: error });
 }
+
+/** Without what grpc-js wraps around the reason why nobody answers. */
+export const connectionReason = (details: string): string =>
+  details.replace(/^No connection established\. Last error: (?:Error: )?(.+?)\.? Resolution note:.*$/, "$1");
 
 function isStatus(error: unknown): error is StatusObject {
   return error instanceof Error && "code" in error && "details" in error && "metadata" in error;

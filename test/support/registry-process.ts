@@ -18,6 +18,8 @@ export interface RegistryProcessOptions {
   readonly nodeOptions?: readonly string[];
   /** When a silent node is lost. Default: the registry's own. */
   readonly lostAfterS?: number;
+  /** Files. Its certificate is for localhost. */
+  readonly tls?: { readonly certificate: string; readonly key: string };
 }
 
 export interface RegistryAdmin {
@@ -40,10 +42,11 @@ const checkout = new URL(
 const program = fileURLToPath(new URL("dist/bin/rametd.js", checkout));
 
 export async function startRegistryProcess(options: RegistryProcessOptions): Promise<RegistryProcess> {
-  const { dataDir, rest, nodes, nodeOptions = [], lostAfterS } = options;
+  const { dataDir, rest, nodes, nodeOptions = [], lostAfterS, tls } = options;
   const listen = ["--listen", formatAddress(rest), "--nodes-listen", formatAddress(nodes)];
   const lost = lostAfterS === undefined ? [] : ["--nodes-lost-after-s", String(lostAfterS)];
-  const args = [...nodeOptions, program, "registry", "--data-dir", dataDir, ...listen, ...lost];
+  const secured = tls === undefined ? [] : ["--tls-certificate", tls.certificate, "--tls-key", tls.key];
+  const args = [...nodeOptions, program, "registry", "--data-dir", dataDir, ...listen, ...lost, ...secured];
   const child = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "pipe"] });
   const closed = once(child, "close");
   const kill = () => child.kill("SIGKILL");
@@ -55,7 +58,10 @@ export async function startRegistryProcess(options: RegistryProcessOptions): Pro
     await closed;
   };
   return {
-    ...registryAdmin(`http://${formatAddress(rest)}`, dataDir),
+    ...registryAdmin(
+      tls === undefined ? `http://${formatAddress(rest)}` : `https://localhost:${rest.port}`,
+      dataDir,
+    ),
     ...{ pid: child.pid ?? 0, end },
     [Symbol.asyncDispose]: () => end("SIGKILL"),
   };
