@@ -1,6 +1,7 @@
 /** Nodes of a registry, each with its own containerd, agent, network and directories, and E2B's own clients of them. */
 import { existsSync } from "node:fs";
-import { readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, rmdir, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Sandbox as NewSandbox, SandboxNotFoundError } from "e2b";
@@ -10,7 +11,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { Shape } from "../../src/cli/shapes.js";
 import { waitUntil } from "../../src/lib/signal.js";
 import { runCli } from "../support/cli.js";
-import { type Cluster, openCluster } from "../support/cluster.js";
+import { another, type Cluster, openCluster } from "../support/cluster.js";
 import { startCopy } from "../support/cluster-copy.js";
 import { tracing } from "../support/tracing.js";
 
@@ -168,6 +169,17 @@ it("serves the command line: processes, files and output of sandboxes on its nod
     async () => (await ramet("logs", "--pid", pid, id)).stdout === "said\n",
     limits(),
   );
+});
+
+it("is the only one of its machine: another is refused, and harms nothing", async () => {
+  const root = await mkdtemp(join(tmpdir(), "ramet-cluster-"));
+  for (const words of [["1"], ["--down"], ["--node", "1", "cut"]]) {
+    const { exitCode, stderr } = await another(root, ...words);
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain(`this machine has a cluster already, in ${cluster.root}`);
+  }
+  await rmdir(root);
+  await (await createOn("node1")).commands.run("true");
 });
 
 describe("a node", () => {

@@ -1,5 +1,6 @@
 /** Several nodes and a registry on this machine: scripts/dev-cluster, for tests. */
 import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { execa } from "execa";
 import type { Shape } from "../../src/cli/shapes.js";
@@ -69,3 +70,7 @@ export async function openCluster(count: number): Promise<Cluster> {
     [Symbol.asyncDispose]: async () => void (await cluster("--down")),
   };
 }
+
+/** The same script for a cluster in other directories. */
+export const another = (root: string, ...words: readonly string[]) =>
+  execa(script, ["--run", join(root, "run"), "--root", root, ...words], { reject: false, timeout: 60_000 });
