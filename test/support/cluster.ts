@@ -34,16 +34,20 @@ export interface Cluster extends AsyncDisposable {
   grow(count: number): Promise<void>;
 }
 
-/** The same that runs already, if it does. Disposing of it removes all of it. */
-export async function openCluster(count: number): Promise<Cluster> {
+/**
+ * The same that runs already, if it does. Disposing of it removes all of it. With a domain it serves that, by TLS, and
+ * who calls it is to trust what is below its root in tls/certificate.pem.
+ */
+export async function openCluster(count: number, domain?: string): Promise<Cluster> {
   const image = process.env["RAMET_TEST_IMAGE"];
   if (image === undefined) throw new Error("RAMET_TEST_IMAGE names no image; scripts/test does");
   const places = ["--run", directories.run, "--root", directories.root, "--port", String(port)];
-  const common = [...places, "--disk", "2G", "--lost-after", String(lostAfterS)];
+  const served = domain === undefined ? [] : ["--domain", domain];
+  const common = [...places, ...served, "--disk", "2G", "--lost-after", String(lostAfterS)];
   const cluster = (...words: readonly string[]) => execa(script, [...common, ...words], { timeout: 900_000 });
   const grow = async (to: number) => void (await cluster("--image", image, String(to)));
   await grow(count);
-  const url = `http://127.0.0.1:${port}`;
+  const url = domain === undefined ? `http://127.0.0.1:${port}` : `https://localhost:${port}`;
   const key = `${directories.root}/registry/admin.key`;
   const ramet: Cluster["ramet"] = (...words) =>
     runCli(["--registry", url, "--admin-key-file", key, ...words]);
