@@ -10,9 +10,11 @@ const checkout = join(import.meta.dirname, "../..");
 /** What its tests import. The rest is for browsers, other runtimes and E2B's own upkeep. */
 const tools = ["@types/node", "@types/platform", "dotenv", "error-stack-parser-es", "msw", "vitest"];
 
-const config = `
+/** The suite's own set-up file takes the clients' HTTP/2 away. */
+const config = (http) => `
 import { defineConfig } from "vitest/config";
-const common = { environment: "node", testTimeout: 30_000, setupFiles: ["tests/globalFetchFallback.setup.ts"] };
+const setupFiles = ${http === "2" ? "[]" : '["tests/globalFetchFallback.setup.ts"]'};
+const common = { environment: "node", testTimeout: 30_000, setupFiles };
 export default defineConfig({
   test: {
     projects: [
@@ -24,7 +26,7 @@ export default defineConfig({
 `;
 
 /** Leaves dependencies that are installed already alone. */
-function prepare(folder, lane, revision) {
+function prepare(folder, lane, http, revision) {
   const own = readJson(join(folder, "package.json"));
   const needed = Object.entries(own.devDependencies).filter(([name]) => tools.includes(name));
   const client = lane === "b" ? readJson(join(checkout, "node_modules/e2b/package.json")) : own;
@@ -33,7 +35,7 @@ function prepare(folder, lane, revision) {
   const about = { name: "suite", version, revision, private: true, type: own.type };
   const manifest = { ...about, dependencies, devDependencies: Object.fromEntries(needed) };
   writeFileSync(join(folder, "package.json"), JSON.stringify(manifest, undefined, 2));
-  writeFileSync(join(folder, "vitest.config.mts"), config);
+  writeFileSync(join(folder, "vitest.config.mts"), config(http));
 }
 
 /** The published package's sources, which its source map has; files of types alone leave no trace in it and stay. */
@@ -47,7 +49,7 @@ function overlay(folder) {
   }
 }
 
-function report(folder, lane, nodes, ...paths) {
+function report(folder, lane, nodes, http, ...paths) {
   const files = paths.flatMap((path) => readJson(path).testResults);
   const tests = files.flatMap(({ assertionResults }) => assertionResults);
   const of = (status) => tests.filter((test) => test.status === status);
@@ -64,16 +66,16 @@ function report(folder, lane, nodes, ...paths) {
     ...broken.map(({ name }) => `${relative(folder, name)}, the file itself`),
   ];
   const date = new Date().toISOString().slice(0, 10);
-  const about = { lane, version, revision, commit, date, nodes: Number(nodes) };
+  const about = { lane, version, revision, commit, date, nodes: Number(nodes), http };
   process.stdout.write(
     `${JSON.stringify({ ...about, passed: of("passed").length, failed }, undefined, 2)}\n`,
   );
 }
 
 function say(path) {
-  const { lane, version, nodes, passed, failed } = readJson(path);
+  const { lane, version, nodes, http, passed, failed } = readJson(path);
   process.stdout.write(
-    `lane ${lane}, client ${version}, nodes: ${nodes}: ${passed} passed, ${failed.length} failed\n`,
+    `lane ${lane}, client ${version}, nodes: ${nodes}, HTTP/${http}: ${passed} passed, ${failed.length} failed\n`,
   );
   for (const name of failed) process.stdout.write(`  failed: ${name}\n`);
 }
@@ -83,13 +85,13 @@ const marks = ["<!-- matrix: written by scripts/e2b-suite --matrix -->", "<!-- e
 function write(path, ...reports) {
   const rows = reports
     .map(readJson)
-    .map(({ lane, version, revision, nodes, passed, failed, commit, date }) => {
+    .map(({ lane, version, revision, nodes, http, passed, failed, commit, date }) => {
       const what = failed.length === 0 ? "none" : failed.map((name) => `*${name}*`).join("; ");
-      return `| ${lane.toUpperCase()} | ${version} | ${revision} | ${nodes} | ${passed} of ${passed + failed.length} | ${what} | ${commit}, ${date} |`;
+      return `| ${lane.toUpperCase()} | ${version} | ${revision} | ${nodes} | ${http} | ${passed} of ${passed + failed.length} | ${what} | ${commit}, ${date} |`;
     });
   const head = [
-    "| lane | client | suite | nodes | pass | fail | our commit |",
-    "|---|---|---|---|---|---|---|",
+    "| lane | client | suite | nodes | HTTP | pass | fail | our commit |",
+    "|---|---|---|---|---|---|---|---|",
   ];
   const text = readFileSync(path, "utf8");
   const [from, to] = marks.map((mark) => text.indexOf(mark));
