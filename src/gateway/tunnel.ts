@@ -12,8 +12,18 @@ export function tunnelCarrier(node: NodePort): Carrier {
   const told = (target: Target) => ({ add: { [targetHeader]: encodeTarget(target) } });
   return {
     request(exchange, target) {
-      carryRequest(exchange, node, told(target)).catch(() => {
-        const { request, response } = exchange;
+      const { request, response } = exchange;
+      let isGivenUp = false;
+      const giveUp = () => {
+        isGivenUp = true;
+        node.unanswered.delete(giveUp);
+        answer(request, response, noAnswer(target));
+      };
+      const onAnswer = () => void node.unanswered.delete(giveUp);
+      node.unanswered.add(giveUp);
+      carryRequest(exchange, node, { ...told(target), onAnswer }).catch(() => {
+        node.unanswered.delete(giveUp);
+        if (isGivenUp) return;
         if (response.headersSent) cutResponse(response);
         else answer(request, response, noAnswer(target));
       });

@@ -49,6 +49,8 @@ export interface Line extends Disposable {
   readonly api: AgentApi;
   /** For requests to its sandboxes; none on this machine. Throws `unavailable` while it is not reachable. */
   readonly port: () => NodePort | undefined;
+  /** Requests to its sandboxes are told so where nothing leads there any more. */
+  probe(): void;
 }
 
 export function viewOf(member: Member): NodeView {
@@ -84,6 +86,7 @@ function openLocalLine(member: Member, open: OpenLocalApi): Line {
   const opened = open({ timeoutMs, refuse: () => unreachable(member) });
   return {
     ...{ address: member.record.address, isOpen: () => true, api: opened.api, port: () => undefined },
+    probe() {},
     [Symbol.dispose]: () => opened[Symbol.dispose](),
   };
 }
@@ -110,6 +113,7 @@ function openRemoteLine(member: Member, tls: TlsIdentity): Line {
       if (reason !== undefined) throw reason;
       return port;
     },
+    probe: () => port.probe(),
     [Symbol.dispose]() {
       channel.close();
       port[Symbol.dispose]();

@@ -1,5 +1,6 @@
 /** Where a node takes requests to its sandboxes: kept connections by TLS, each end known by its certificate. */
 import { Agent } from "node:https";
+import { connect as connectTcp } from "node:net";
 import type { ConnectionOptions, TLSSocket } from "node:tls";
 import { connectionOptions, type TlsIdentity } from "../authority/credentials.js";
 import { parseAddress } from "../lib/address.js";
@@ -10,7 +11,14 @@ export interface NodePort extends Disposable {
   readonly agent: Agent;
   /** For a connection that is not shared. */
   readonly tls: ConnectionOptions;
+  /** Of each request that has no answer yet: what gives it one in place of the node's. */
+  readonly unanswered: Set<() => void>;
+  /** Answers these where nothing leads to the node any more. One that is only slow takes connections, and may answer. */
+  probe(): void;
 }
+
+/** Enough for a packet that is lost to be sent again. */
+const probeMs = 2000;
 
 /** Disposing cuts what is under way. */
 export function openNodePort(address: string, identity: TlsIdentity, peerUri: string): NodePort {
@@ -21,7 +29,20 @@ export function openNodePort(address: string, identity: TlsIdentity, peerUri: st
   const connect = (agent as unknown as Connecting).createConnection.bind(agent);
   const createConnection: Connecting["createConnection"] = (...args) => connect(...args).setNoDelay(true);
   Object.assign(agent, { createConnection });
-  return { host, port, agent, tls, [Symbol.dispose]: () => agent.destroy() };
+  const unanswered: NodePort["unanswered"] = new Set();
+  return {
+    ...{ host, port, agent, tls, unanswered },
+    probe() {
+      if (unanswered.size === 0) return;
+      const socket = connectTcp({ host, port, timeout: probeMs }, () => socket.destroy());
+      const giveUp = () => {
+        socket.destroy();
+        for (const answer of unanswered) answer();
+      };
+      socket.once("timeout", giveUp).once("error", giveUp);
+    },
+    [Symbol.dispose]: () => agent.destroy(),
+  };
 }
 
 /** Node's types leave it out. */

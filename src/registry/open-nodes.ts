@@ -131,6 +131,8 @@ function openRoster(options: NodesOptions): Roster {
       it.health = health;
       const level = health === "ready" ? "info" : "warn";
       log[level]({ node: it.record.id, name: it.record.name }, `the node is ${health}`);
+      // The system would send again for a quarter of an hour what it has sent where nothing leads.
+      if (health === "unreachable") it.line?.probe();
       if (health === "lost") hangUp(it);
       tell.health(it, health);
     },

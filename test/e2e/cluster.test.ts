@@ -50,6 +50,9 @@ const nodesOf = async () => new Map((await sandboxes()).map(({ id, node }) => [i
 
 const create = (source = "python") => NewSandbox.create(source, { ...options(), timeoutMs: 600_000 });
 
+const askEnvd = (id: string) =>
+  fetch(`${cluster.url}/health`, { headers: { "e2b-sandbox-id": id, "e2b-sandbox-port": "49983" } });
+
 const limits = (timeoutMs = 60_000) => ({ intervalMs: 200, timeoutMs });
 
 /** Until there is one on that node. */
@@ -216,7 +219,10 @@ describe("a node", () => {
 
   it("that is cut off gets no work, is lost, and what was killed meanwhile is gone once it is back", async () => {
     const [there, kept] = [await createOn("node2"), await createOn("node2")];
+    expect((await askEnvd(kept.sandboxId)).status).toBe(204);
     await cluster.node(2, "cut");
+    // On a connection that nobody knows yet to lead nowhere.
+    const asked = askEnvd(kept.sandboxId).then(({ status }) => ({ status, at: Date.now() }));
     await cluster.becomes("node2", "unreachable", "lost");
     expect((await find("node1"))?.health).toBe("ready");
     const before = [...(await nodesOf()).values()].filter((node) => node === "node2").length;
@@ -225,6 +231,10 @@ describe("a node", () => {
     expect(await NewSandbox.kill(there.sandboxId, options())).toBe(true);
     expect(await cluster.onNode(2)).toContain(there.sandboxId);
     await cluster.becomes("node2", "lost");
+    const lostAt = Date.now();
+    // As soon as it is unreachable.
+    expect((await asked).status).toBe(503);
+    expect((await asked).at).toBeLessThan(lostAt - 1000);
     const lost = (await sandboxes()).find(({ id }) => id === kept.sandboxId);
     expect(lost).toMatchObject({ status: "lost", node: "node2" });
     const { seenAt, sandboxes: counts } = (await find("node2")) ?? {};

@@ -12,8 +12,8 @@ const directories = { run: "/run/ramet-cluster", root: "/var/lib/ramet-cluster" 
 const port = 17_070;
 /** Where its registry listens for nodes. */
 export const registryOfNodes = { host: "10.87.0.1", port: 7071 } as const;
-/** Longer than a node takes to be unreachable. */
-const lostAfterS = 10;
+/** Longer than a node takes to be unreachable, and to be found to be cut off. */
+const lostAfterS = 13;
 
 export interface Cluster extends AsyncDisposable {
   /** Of the registry's REST. */
