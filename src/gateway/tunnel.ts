@@ -30,10 +30,15 @@ export function tunnelCarrier(node: NodePort): Carrier {
     },
     upgrade(exchange, target) {
       const { host, port, tls } = node;
-      const connection = connect({ ...tls, host, port }).setNoDelay(true);
+      // Looked at while it is idle as those of the agent are, which finds out in 11 s that it leads nowhere any more.
+      const connection = connect({ ...tls, host, port })
+        .setNoDelay(true)
+        .setKeepAlive(true, 1000);
       connection.once("error", () => {
         if (!exchange.socket.writableEnded) answerOnSocket(exchange.socket, noAnswer(target));
       });
+      node.alone.add(connection);
+      connection.once("close", () => node.alone.delete(connection));
       void carryUpgrade(exchange, connection, told(target));
     },
   };

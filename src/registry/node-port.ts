@@ -1,6 +1,7 @@
 /** Where a node takes requests to its sandboxes: kept connections by TLS, each end known by its certificate. */
 import { Agent } from "node:https";
 import { connect as connectTcp } from "node:net";
+import type { Duplex } from "node:stream";
 import type { ConnectionOptions, TLSSocket } from "node:tls";
 import { connectionOptions, type TlsIdentity } from "../authority/credentials.js";
 import { parseAddress } from "../lib/address.js";
@@ -11,6 +12,8 @@ export interface NodePort extends Disposable {
   readonly agent: Agent;
   /** For a connection that is not shared. */
   readonly tls: ConnectionOptions;
+  /** These connections, which are cut with the others. */
+  readonly alone: Set<Duplex>;
   /** Of each request that has no answer yet: what gives it one in place of the node's. */
   readonly unanswered: Set<() => void>;
   /** Answers these where nothing leads to the node any more. One that is only slow takes connections, and may answer. */
@@ -30,8 +33,9 @@ export function openNodePort(address: string, identity: TlsIdentity, peerUri: st
   const createConnection: Connecting["createConnection"] = (...args) => connect(...args).setNoDelay(true);
   Object.assign(agent, { createConnection });
   const unanswered: NodePort["unanswered"] = new Set();
+  const alone: NodePort["alone"] = new Set();
   return {
-    ...{ host, port, agent, tls, unanswered },
+    ...{ host, port, agent, tls, alone, unanswered },
     probe() {
       if (unanswered.size === 0) return;
       const socket = connectTcp({ host, port, timeout: probeMs }, () => socket.destroy());
@@ -41,7 +45,10 @@ export function openNodePort(address: string, identity: TlsIdentity, peerUri: st
       };
       socket.once("timeout", giveUp).once("error", giveUp);
     },
-    [Symbol.dispose]: () => agent.destroy(),
+    [Symbol.dispose]() {
+      agent.destroy();
+      for (const connection of alone) connection.destroy();
+    },
   };
 }
 

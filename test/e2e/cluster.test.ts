@@ -1,8 +1,11 @@
 /** Nodes of a registry, each with its own containerd, agent, network and directories, and E2B's own clients of them. */
+import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm, rmdir, writeFile } from "node:fs/promises";
+import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Sandbox as NewSandbox, SandboxNotFoundError } from "e2b";
 import { Sandbox as OldSandbox } from "e2b-old";
@@ -14,6 +17,13 @@ import { runCli } from "../support/cli.js";
 import { another, type Cluster, openCluster } from "../support/cluster.js";
 import { startCopy } from "../support/cluster-copy.js";
 import { tracing } from "../support/tracing.js";
+
+const silentServer = `
+import socket
+connection = socket.create_server(("127.0.0.1", 8000)).accept()[0]
+connection.sendall(b"HTTP/1.1 101 Switching Protocols\\r\\nUpgrade: x\\r\\nConnection: Upgrade\\r\\n\\r\\n")
+while connection.recv(4096): pass
+`;
 
 let cluster: Cluster;
 let apiKey = "";
@@ -52,6 +62,20 @@ const create = (source = "python") => NewSandbox.create(source, { ...options(), 
 
 const askEnvd = (id: string) =>
   fetch(`${cluster.url}/health`, { headers: { "e2b-sandbox-id": id, "e2b-sandbox-port": "49983" } });
+
+/** A connection to a server in it that has left HTTP and says no more. */
+async function leaveHttp({ sandboxId, files, commands }: NewSandbox): Promise<Duplex> {
+  await files.write("/tmp/server.py", silentServer);
+  await commands.run("nohup python3 /tmp/server.py > /dev/null 2>&1 &");
+  const headers = {
+    "e2b-sandbox-id": sandboxId,
+    "e2b-sandbox-port": "8000",
+    upgrade: "x",
+    connection: "Upgrade",
+  };
+  const [, socket] = await once(request(cluster.url, { headers }).end(), "upgrade");
+  return socket.resume();
+}
 
 const limits = (timeoutMs = 60_000) => ({ intervalMs: 200, timeoutMs });
 
@@ -220,6 +244,7 @@ describe("a node", () => {
   it("that is cut off gets no work, is lost, and what was killed meanwhile is gone once it is back", async () => {
     const [there, kept] = [await createOn("node2"), await createOn("node2")];
     expect((await askEnvd(kept.sandboxId)).status).toBe(204);
+    const silent = await leaveHttp(kept);
     await cluster.node(2, "cut");
     // On a connection that nobody knows yet to lead nowhere.
     const asked = askEnvd(kept.sandboxId).then(({ status }) => ({ status, at: Date.now() }));
@@ -235,6 +260,7 @@ describe("a node", () => {
     // As soon as it is unreachable.
     expect((await asked).status).toBe(503);
     expect((await asked).at).toBeLessThan(lostAt - 1000);
+    await waitUntil("what has left HTTP is cut", async () => silent.closed, limits(5_000));
     const lost = (await sandboxes()).find(({ id }) => id === kept.sandboxId);
     expect(lost).toMatchObject({ status: "lost", node: "node2" });
     const { seenAt, sandboxes: counts } = (await find("node2")) ?? {};
