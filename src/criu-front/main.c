@@ -1,7 +1,7 @@
 /*
  * criu-front: stands before CRIU in the PATH of the private containerd. For every dump and every restore runc starts
- * a CRIU of its own, only to be told its version, and CRIU needs 6 to 9 ms to come up. That question is answered here
- * at once with what CRIU itself has said; for everything else this program becomes CRIU.
+ * a CRIU of its own, only to be told its version, which takes 5 ms of a processor. That question is answered here at once
+ * with what CRIU itself has said; for everything else this program becomes CRIU.
  *
  * It is PREFIX/front/criu, CRIU is PREFIX/bin/criu, and PREFIX/front/version has what `criu --record` printed: which
  * file answered, by its size and the time of its last change, and its answer. A CRIU that was exchanged since answers
