@@ -8,7 +8,8 @@ import { waitUntil } from "../../src/lib/signal.js";
 import { type RunResult, runCli } from "./cli.js";
 
 const script = fileURLToPath(new URL("../../scripts/dev-cluster", import.meta.url));
-const directories = { run: "/run/ramet-cluster", root: "/var/lib/ramet-cluster" } as const;
+/** Not those of a cluster that a developer has. */
+const directories = { run: "/run/ramet-test-cluster", root: "/var/lib/ramet-test-cluster" } as const;
 const port = 17_070;
 /** Where its registry listens for nodes. */
 export const registryOfNodes = { host: "10.87.0.1", port: 7071 } as const;
