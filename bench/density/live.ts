@@ -15,9 +15,9 @@ import {
   settledMeminfo,
   taken,
 } from "../memory.js";
-import { run } from "../run.js";
 import { claimAll, emptySlots, fillSlots } from "../scale/claims.js";
 import type { Stage } from "../stage.js";
+import { openCpuMeter, rssOf } from "../usage.js";
 
 export interface Point {
   readonly live: number;
@@ -152,28 +152,12 @@ async function pidIn(file: string): Promise<number> {
   return Number(pid);
 }
 
-async function rssOf(pid: number): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, "utf8");
-  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024;
-}
-
 /** Percent of one core that each group of processes has used. */
 async function cpuWhileIdle(groups: readonly (readonly number[])[], seconds: number): Promise<number[]> {
-  const ticksPerSecond = Number(await run("getconf", ["CLK_TCK"]));
-  const read = () => Promise.all(groups.map(ticksOf));
   const started = performance.now();
-  const before = await read();
+  const meter = await openCpuMeter(groups);
   await wait(seconds * 1000);
-  const after = await read();
-  const ticks = (ticksPerSecond * (performance.now() - started)) / 1000;
-  return after.map((value, index) => (100 * (value - (before[index] ?? 0))) / ticks);
-}
-
-async function ticksOf(pids: readonly number[]): Promise<number> {
-  const stats = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/stat`, "utf8").catch(() => "")));
-  return stats.reduce((sum, text) => {
-    // The name in parentheses may hold spaces; after it, utime and stime are fields 12 and 13.
-    const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
-    return sum + Number(fields[11] ?? 0) + Number(fields[12] ?? 0);
-  }, 0);
+  const used = await meter.read();
+  const passed = (performance.now() - started) / 1000;
+  return used.map((value) => (100 * value) / passed);
 }
