@@ -189,6 +189,34 @@ describe("create and ps", () => {
   });
 });
 
+describe("checkpoint create", () => {
+  it("prints the id alone, for a variable of the shell, and a remark beside it", async () => {
+    const create = async () => aCheckpoint();
+    const ramet = await serve({ checkpoints: { create } });
+    const { exitCode, stderr, stdout } = await ramet(["checkpoint", "create", "a1b2"]);
+    expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: "c0ffee00\n" });
+    expect(stderr).toMatch(/^3.3 MiB of memory in .*, frozen for .*\n$/);
+    const asJson = await ramet(["checkpoint", "create", "a1b2", "--json"]);
+    parsed("checkpointCreated", asJson.stdout);
+    expect(asJson.stderr).toBe("");
+  });
+});
+
+describe("commit", () => {
+  it("prints the digest alone, and a remark beside it", async () => {
+    const config = { env: {}, user: "", cwd: "/", entrypoint: [], cmd: [], architecture: "amd64" };
+    const image = { name: "img", digest: "sha256:abc", sizeBytes: 1, createdAt: new Date(0), config };
+    const commit = async () => ({ image, layerBytes: 4096 });
+    const ramet = await serve({ sandboxes: { commit } });
+    const { exitCode, stderr, stdout } = await ramet(["commit", "a1b2", "img"]);
+    expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: `${image.digest}\n` });
+    expect(stderr).toMatch(/^img: new layer 4.0 KiB, in .*\n$/);
+    const asJson = await ramet(["commit", "a1b2", "img", "--json"]);
+    parsed("committed", asJson.stdout);
+    expect(asJson.stderr).toBe("");
+  });
+});
+
 describe("fork", () => {
   it("reports each clone, and fails with the code of one that failed", async () => {
     const error = new DomainError("resource_exhausted", "no pids left", { hint: "fewer" });

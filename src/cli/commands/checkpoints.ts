@@ -28,14 +28,11 @@ function createCommand(cli: Cli): Command {
       cli.action(async ({ api, out, signal }, sandbox: string, { name = "" }: { name?: string }) => {
         const answer = await (await api()).checkpoints.create({ sandbox, name }, { signal });
         const json = { checkpoint: checkpointView(answer.checkpoint), durationMs: answer.durationMs };
-        await out.document(
-          "checkpointCreated",
-          json,
-          ({ checkpoint: { id, memoryBytes, freezeMs }, durationMs }) => {
-            const memory = formatBytes(memoryBytes);
-            return `${id}\n${memory} of memory in ${formatDuration(durationMs)}, frozen for ${formatDuration(freezeMs)}`;
-          },
-        );
+        await out.document("checkpointCreated", json, ({ checkpoint }) => checkpoint.id);
+        if (out.isJson) return;
+        const { memoryBytes, freezeMs } = json.checkpoint;
+        const took = `${formatDuration(json.durationMs)}, frozen for ${formatDuration(freezeMs)}`;
+        out.note(`${formatBytes(memoryBytes)} of memory in ${took}`);
       }),
     );
 }

@@ -32,11 +32,10 @@ export function commitCommand(cli: Cli): Command {
         const answer = await (await api()).sandboxes.commit(request, { signal });
         const { digest, durationMs } = answer;
         const json = { image: answer.image, digest, layerBytes: Number(answer.layerBytes), durationMs };
-        await out.document("committed", json, (it) =>
-          [
-            it.digest,
-            `${it.image}: new layer ${formatBytes(it.layerBytes)}, in ${formatDuration(it.durationMs)}`,
-          ].join("\n"),
+        await out.document("committed", json, (it) => it.digest);
+        if (out.isJson) return;
+        out.note(
+          `${json.image}: new layer ${formatBytes(json.layerBytes)}, in ${formatDuration(durationMs)}`,
         );
       }),
     );
