@@ -1,24 +1,12 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { connect } from "node:tls";
 import { Server } from "@grpc/grpc-js";
 import { expect, it } from "vitest";
-import { makeCertificate } from "../../test/support/certificate.js";
+import { base64Of, makeCertificate, shownAt } from "../../test/support/certificate.js";
 import { openScope } from "../lib/scope.js";
 import { openCertificate } from "../registry/certificate.js";
 import { credentialsOf } from "./credentials.js";
-
-function shownAt(port: number): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const socket = connect({ port, ALPNProtocols: ["h2"], rejectUnauthorized: false }, () => {
-      resolve(socket.getPeerCertificate().raw.toString("base64"));
-      socket.destroy();
-    }).on("error", reject);
-  });
-}
-
-const pemOf = (cert: Buffer) => cert.toString().replaceAll(/-----.*-----|\s/g, "");
 
 it("shows clients the certificate, and the next one once it was renewed", async () => {
   await using scope = openScope();
@@ -37,9 +25,9 @@ it("shows clients the certificate, and the next one once it was renewed", async 
       err ? reject(err) : resolve(bound),
     );
   });
-  expect(await shownAt(port)).toBe(pemOf(first.cert));
+  expect((await shownAt(port, ["h2"])).certificate).toBe(base64Of(first.cert));
   writeFileSync(files.certificate, second.cert);
   writeFileSync(files.key, second.key);
   await live.check();
-  expect(await shownAt(port)).toBe(pemOf(second.cert));
+  expect((await shownAt(port, ["h2"])).certificate).toBe(base64Of(second.cert));
 });

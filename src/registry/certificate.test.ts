@@ -2,10 +2,9 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { connect } from "node:tls";
 import { fastify } from "fastify";
 import { afterEach, expect, it, vi } from "vitest";
-import { makeCertificate } from "../../test/support/certificate.js";
+import { base64Of, makeCertificate, shownAt } from "../../test/support/certificate.js";
 import { openScope } from "../lib/scope.js";
 import { type CertificateFiles, openCertificate } from "./certificate.js";
 import { openFront } from "./front.js";
@@ -27,19 +26,6 @@ async function open(files: CertificateFiles) {
   return { log, live: await openCertificate(files, log) };
 }
 
-/** What somebody is shown who connects now. */
-function shownAt(port: number, ALPNProtocols: string[]): Promise<{ pem: string; protocol: unknown }> {
-  return new Promise((resolve, reject) => {
-    const socket = connect({ port, ALPNProtocols, rejectUnauthorized: false }, () => {
-      const { raw } = socket.getPeerCertificate();
-      resolve({ pem: raw.toString("base64"), protocol: socket.alpnProtocol });
-      socket.destroy();
-    }).on("error", reject);
-  });
-}
-
-const pemOf = (cert: Buffer) => cert.toString().replaceAll(/-----.*-----|\s/g, "");
-
 it("shows those who connect a certificate that was renewed, and keeps the one before while there is no pair", async () => {
   const path = directory();
   const first = makeCertificate(path);
@@ -52,19 +38,19 @@ it("shows those who connect a certificate that was renewed, and keeps the one be
   await app.listen({ host: "127.0.0.1", port: 0 });
   const { port } = app.server.address() as AddressInfo;
   const shown = (...protocols: string[]) => shownAt(port, protocols);
-  expect((await shown("h2")).pem).toBe(pemOf(first.cert));
+  expect((await shown("h2")).certificate).toBe(base64Of(first.cert));
 
   const second = makeCertificate(directory());
   writeFileSync(files.certificate, second.cert);
   for (let count = 0; count < 3; count++) await live.check();
   expect(log.warn).toHaveBeenCalledTimes(1);
-  expect((await shown("h2")).pem).toBe(pemOf(first.cert));
+  expect((await shown("h2")).certificate).toBe(base64Of(first.cert));
 
   writeFileSync(files.key, second.key);
   for (let count = 0; count < 3; count++) await live.check();
   expect(log.info).toHaveBeenCalledTimes(1);
-  expect(await shown("h2")).toEqual({ pem: pemOf(second.cert), protocol: "h2" });
-  expect(await shown("http/1.1")).toEqual({ pem: pemOf(second.cert), protocol: "http/1.1" });
+  expect(await shown("h2")).toEqual({ certificate: base64Of(second.cert), protocol: "h2" });
+  expect(await shown("http/1.1")).toEqual({ certificate: base64Of(second.cert), protocol: "http/1.1" });
 });
 
 it("keeps the one before when its files are gone", async () => {
