@@ -11,6 +11,8 @@ export interface Burst {
 
 /** Nobody has claimed for so long: it is over. */
 export const quietMs = 100;
+/** The same where none is left to claim: only those who wait for their answers still are in the way. */
+export const answeredMs = 30;
 /** Claims that go on for longer than this are no burst: slots are made beside them. */
 export const burstMs = 1_000;
 
@@ -19,8 +21,9 @@ export function withClaim(burst: Burst | undefined, now: number): Burst {
   return { startedAt: goesOn ? burst.startedAt : now, lastAt: now };
 }
 
-/** How long the next slot has to wait. Where none is ready, there is nobody to be in the way of. */
+/** How long the next slot has to wait. */
 export function makeWayMs(burst: Burst | undefined, ready: number, now: number): number {
-  if (burst === undefined || ready === 0) return 0;
-  return Math.max(0, Math.min(burst.lastAt + quietMs, burst.startedAt + burstMs) - now);
+  if (burst === undefined) return 0;
+  const quietAt = burst.lastAt + (ready === 0 ? answeredMs : quietMs);
+  return Math.max(0, Math.min(quietAt, burst.startedAt + burstMs) - now);
 }
