@@ -67,9 +67,11 @@ async function handOver(deps: Deps, slot: Sandbox, { name, labels, env }: Create
   try {
     const [owned] = await settleAll(record, comeToLife(deps, claimed, env));
     deps.failpoint("claim.done");
-    store.operations.delete(operation);
-    const attributes = { origin: slot.origin.kind, warm: "true" };
-    deps.record("sandbox.created", { sandbox: slot.id, attributes });
+    await store.next(() => {
+      store.operations.delete(operation);
+      const attributes = { origin: slot.origin.kind, warm: "true" };
+      deps.record("sandbox.created", { sandbox: slot.id, attributes });
+    });
     return owned;
   } catch (thrown) {
     takeBack(deps, slot, operation);

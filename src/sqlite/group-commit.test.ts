@@ -55,6 +55,18 @@ describe("group commit", () => {
     expect(rows().length).toBe(2500);
   });
 
+  it("has what need not wait for the disk in the same transaction, in order", async () => {
+    const told: string[] = [];
+    const all = [
+      group.soon(insert(1)).then(() => void told.push("durable")),
+      group.next(insert(2)).then(() => void told.push("next")),
+      expect(group.next(insert(1))).rejects.toMatchObject({ code: "already_exists" }),
+    ];
+    await Promise.all(all);
+    expect(rows()).toEqual([1, 2]);
+    expect(told).toEqual(["next", "durable"]);
+  });
+
   it("commits what waits when it is flushed, and says when it is too late", async () => {
     const waiting = group.soon(insert(1));
     group.flush();

@@ -13,6 +13,8 @@ export interface GroupCommit {
    * disk fails then, all are rejected, and what they did is there until a power cut.
    */
   soon<T>(work: () => Synchronous<T>): Promise<T>;
+  /** The same without the wait for the disk: it survives the process, as each statement by itself does, and no power cut. */
+  next<T>(work: () => Synchronous<T>): Promise<T>;
   /** Commits what waits. */
   flush(): void;
   /** Commits what waits, at once: the database may be closed then. Resolves when the disk has it and nothing is open. */
@@ -24,8 +26,14 @@ const worksMax = 1000;
 
 interface Waiting {
   readonly work: () => unknown;
+  readonly isDurable: boolean;
   readonly resolve: (value: unknown) => void;
   readonly reject: (thrown: unknown) => void;
+}
+
+interface Done {
+  readonly isDurable: boolean;
+  readonly tell: () => void;
 }
 
 export function openGroupCommit(db: Database): GroupCommit {
@@ -35,14 +43,14 @@ export function openGroupCommit(db: Database): GroupCommit {
   const alone = db.transaction((work: () => unknown) => work());
   const together = db.transaction((all: readonly Waiting[]) => all.map(tried));
 
-  function tried({ work, resolve, reject }: Waiting): () => void {
+  function tried({ work, isDurable, resolve, reject }: Waiting): Done {
     try {
       const value = guarded("transaction", () => alone(work));
-      return () => resolve(value);
+      return { isDurable, tell: () => resolve(value) };
     } catch (thrown) {
       // SQLite takes the whole transaction back when the disk is full or fails, and the works before this one with it.
       if (!db.inTransaction) throw thrown;
-      return () => reject(thrown);
+      return { isDurable, tell: () => reject(thrown) };
     }
   }
 
@@ -51,9 +59,11 @@ export function openGroupCommit(db: Database): GroupCommit {
     if (waiting.length > 0) setImmediate(commit);
     if (all.length === 0) return;
     try {
-      const tells = guarded("transaction", () => together.immediate(all));
+      const done = guarded("transaction", () => together.immediate(all));
+      tellAll(done, false);
+      if (done.every(({ isDurable }) => !isDurable)) return;
       await wal.flush();
-      for (const tell of tells) tell();
+      tellAll(done, true);
     } catch (thrown) {
       for (const { reject } of all) reject(thrown);
     }
@@ -63,18 +73,27 @@ export function openGroupCommit(db: Database): GroupCommit {
     while (waiting.length > 0) void commit();
   }
 
-  return {
-    soon: (work) =>
+  const add =
+    (isDurable: boolean) =>
+    <T>(work: () => Synchronous<T>): Promise<T> =>
       new Promise((resolve, reject) => {
-        waiting.push({ work, resolve: resolve as (value: unknown) => void, reject });
+        waiting.push({ work, isDurable, resolve: resolve as (value: unknown) => void, reject });
         if (waiting.length === 1) setImmediate(commit);
-      }),
+      });
+
+  return {
+    soon: add(true),
+    next: add(false),
     flush,
     close() {
       flush();
       return wal.close();
     },
   };
+}
+
+function tellAll(done: readonly Done[], isDurable: boolean): void {
+  for (const each of done) if (each.isDurable === isDurable) each.tell();
 }
 
 /** Waits for the disk once the outermost transaction is committed. */

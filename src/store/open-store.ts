@@ -37,6 +37,8 @@ export interface Store extends StoreWriter, AsyncDisposable {
   transact<T>(work: (store: StoreWriter) => Synchronous<T>): T;
   /** As `transact`, in one transaction with others that come at the same time, and one wait beside the event loop. */
   soon<T>(work: (store: StoreWriter) => Synchronous<T>): Promise<T>;
+  /** As `soon`, without the wait: for what nobody is told of, or what ends with the machine. */
+  next<T>(work: (store: StoreWriter) => Synchronous<T>): Promise<T>;
   close(): Promise<void>;
 }
 
@@ -64,6 +66,7 @@ function storeOf(db: Database): Store {
   return {
     ...tables,
     soon: (work) => group.soon(() => work(tables)),
+    next: (work) => group.next(() => work(tables)),
     transact: (work) =>
       guarded("transaction", () => durably(db, () => db.transaction(() => work(tables)).immediate())),
     close,
