@@ -40,7 +40,8 @@ export interface Link {
  */
 export function createLink(socket: Socket, what: string, signal: AbortSignal, intake?: Intake): Link {
   let ended = false;
-  let failure: Error | undefined;
+  let aborted: Error | undefined;
+  let isReleased = false;
   const waiting = new Set<() => void>();
   const wake = () => {
     for (const resolve of [...waiting]) resolve();
@@ -50,9 +51,12 @@ export function createLink(socket: Socket, what: string, signal: AbortSignal, in
     wake();
   };
   const onAbort = () => {
-    failure = toDomainError(signal.reason, what);
+    aborted = toDomainError(signal.reason, what);
     wake();
   };
+  const hasFailed = () => isReleased || aborted !== undefined;
+  // Made when somebody asks: each call ends with a release, and an error takes longer than a frame.
+  const failure = () => aborted ?? (isReleased ? disconnected(what) : undefined);
   socket.on("readable", wake).on("drain", wake).on("end", onEnd).on("close", onEnd).on("error", onEnd);
   intake?.onNews(wake);
   signal.addEventListener("abort", onAbort, { once: true });
@@ -66,11 +70,12 @@ export function createLink(socket: Socket, what: string, signal: AbortSignal, in
       const chunk: Buffer | null = socket.read();
       return chunk ?? undefined;
     },
-    hasNews: () => (intake?.bytes() ?? socket.readableLength) > 0 || ended || failure !== undefined,
+    hasNews: () => (intake?.bytes() ?? socket.readableLength) > 0 || ended || hasFailed(),
     hasEnded: () => ended,
-    failure: () => failure,
+    failure,
     assertOpen() {
-      if (failure !== undefined) throw failure;
+      const reason = failure();
+      if (reason !== undefined) throw reason;
       if (ended) throw disconnected(what);
     },
     news: (deadline) => waitFor(waiting, deadline, what),
@@ -81,7 +86,7 @@ export function createLink(socket: Socket, what: string, signal: AbortSignal, in
     },
     needsDrain: () => socket.writableNeedDrain,
     release() {
-      failure ??= disconnected(what);
+      isReleased = true;
       socket
         .off("readable", wake)
         .off("drain", wake)

@@ -86,11 +86,13 @@ export async function* followProcess(
       yield event;
     }
   } finally {
-    linked.abort(new DomainError("cancelled", "the process's stream has ended"));
+    linked.abort(streamHasEnded);
     await feeding;
     if (followed.killOnClose && place.pid !== 0 && !hasExited) await killGroup(deps, id, place.pid);
   }
 }
+
+const streamHasEnded = new DomainError("cancelled", "the process's stream has ended");
 
 async function openProcess(
   { begin, killOnClose }: Followed,
