@@ -77,10 +77,14 @@ it("holds a bounded part of what nobody reads, and goes on when somebody does", 
 
 it("keeps no large buffer for a little", async () => {
   const { other, next } = await pair();
+  const buffers = new Set<ArrayBufferLike>();
   for (let count = 0; count < 20; count++) {
     other.write("x");
     const piece = await next();
     expect(piece?.toString()).toBe("x");
-    expect(piece?.buffer.byteLength).toBeLessThanOrEqual(16 * 1024);
+    if (piece !== undefined) buffers.add(piece.buffer);
   }
+  // Node has a pool for what is small, of 8 or 64 KiB, by its version.
+  const held = [...buffers].reduce((sum, { byteLength }) => sum + byteLength, 0);
+  expect(held).toBeLessThanOrEqual(256 * 1024);
 });
