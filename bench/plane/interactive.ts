@@ -2,6 +2,7 @@
 import { Sandbox } from "e2b";
 import { mapLimited } from "../../src/lib/limit.js";
 import { type Figure, figureOf } from "../figures.js";
+import { startPrompt } from "../prompt/prompt.js";
 import { emptySlots, fillSlots } from "../scale/claims.js";
 import { openCpuMeter } from "../usage.js";
 import type { Deployment } from "./deployment.js";
@@ -18,7 +19,7 @@ export interface Interactive {
   readonly together: Figure | undefined;
   /** `commands.run("true")` where connections are open already. */
   readonly command: Figure | undefined;
-  readonly made: CommandParts;
+  readonly made?: CommandParts;
 }
 
 /** What such a command is made of, in milliseconds of each. */
@@ -64,12 +65,33 @@ export async function measureInteractive(
   };
 }
 
+/** The same of a server that does nothing: what of it is the client's, and the machine's. */
+export async function measureAnsweredAtOnce({ rounds, say }: InteractiveOptions): Promise<Interactive> {
+  const [single, together]: [number[], number[]] = [[], []];
+  await using prompt = await startPrompt();
+  const asked = {
+    client: { apiKey: `e2b_${"0".repeat(40)}`, apiUrl: prompt.url, sandboxUrl: prompt.url },
+    template: "bench",
+  };
+  await claim(asked, warmUp.sandboxes, 1);
+  say("plane: first outputs and commands, answered at once");
+  for (let round = 1; round <= rounds; round++) {
+    single.push(...(await claim(asked, atOnce, 1)));
+    together.push(...(await claim(asked, atOnce, atOnce)));
+  }
+  const sandbox = await Sandbox.create(asked.template, asked.client);
+  await warmCommands(sandbox);
+  const ms = await timeCommands(sandbox);
+  return {
+    name: "answered at once",
+    ...{ single: figureOf(single), together: figureOf(together), command: figureOf(ms) },
+  };
+}
+
+type Asked = Pick<Deployment, "client" | "template">;
+
 /** What was claimed is removed. */
-async function claim(
-  { client, template }: Deployment,
-  count: number,
-  limit: number,
-): Promise<readonly number[]> {
+async function claim({ client, template }: Asked, count: number, limit: number): Promise<readonly number[]> {
   const claimed: Sandbox[] = [];
   const one = async () => {
     const startedAt = performance.now();
@@ -97,20 +119,29 @@ interface Commands {
 
 async function runCommands({ client, template, pids }: Deployment): Promise<Commands> {
   const sandbox = await Sandbox.create(template, client);
-  const ms: number[] = [];
   try {
-    for (let count = 0; count < warmUp.commands; count++) await sandbox.commands.run("true");
+    await warmCommands(sandbox);
     const meter = await openCpuMeter([[process.pid], [...new Set([pids.gateway, pids.agent])]]);
-    for (let count = 0; count < commands; count++) {
-      const startedAt = performance.now();
-      await sandbox.commands.run("true");
-      ms.push(performance.now() - startedAt);
-    }
+    const ms = await timeCommands(sandbox);
     const [clientMs = 0, daemonsMs = 0] = (await meter.read()).map((seconds) => (seconds * 1000) / commands);
     return { ms, made: { clientMs, daemonsMs, shellMs: await shellMs(sandbox) } };
   } finally {
     await sandbox.kill();
   }
+}
+
+async function warmCommands(sandbox: Sandbox): Promise<void> {
+  for (let count = 0; count < warmUp.commands; count++) await sandbox.commands.run("true");
+}
+
+async function timeCommands(sandbox: Sandbox): Promise<readonly number[]> {
+  const ms: number[] = [];
+  for (let count = 0; count < commands; count++) {
+    const startedAt = performance.now();
+    await sandbox.commands.run("true");
+    ms.push(performance.now() - startedAt);
+  }
+  return ms;
 }
 
 async function shellMs(sandbox: Sandbox): Promise<number> {

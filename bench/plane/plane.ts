@@ -6,7 +6,12 @@ import { openScope } from "../../src/lib/scope.js";
 import { writeResults } from "../output.js";
 import type { Stage } from "../stage.js";
 import { type Deployment, type DeployOptions, deploy, type WayName, ways } from "./deployment.js";
-import { measureInteractive } from "./interactive.js";
+import {
+  type Interactive,
+  type InteractiveOptions,
+  measureAnsweredAtOnce,
+  measureInteractive,
+} from "./interactive.js";
 import { startPeer } from "./peer.js";
 import { tableOf, targetsOf } from "./report.js";
 import { measureRequests } from "./requests.js";
@@ -49,7 +54,7 @@ export async function measurePlane(stage: Stage, options: PlaneOptions): Promise
     : [];
   const requests = has("requests") ? await measureRequests(deployments, peer, { rounds, say }) : [];
   const interactive = has("interactive")
-    ? await inTurn(deployments, (it) => measureInteractive(it, { rounds: Math.max(1, rounds - 1), say }))
+    ? await allInteractive(deployments, { rounds: Math.max(1, rounds - 1), say })
     : [];
   const streams = has("streams")
     ? await inTurn(deployments, (it) => measureStreams(it, options.streams))
@@ -64,6 +69,14 @@ export async function measurePlane(stage: Stage, options: PlaneOptions): Promise
   await writeResults(out, { name: "plane", report, table: tableOf(measured), charts: {} });
   if (json !== undefined) await writeFile(json, `${JSON.stringify(report, undefined, 1)}\n`);
   if (requests.some(({ wrong }) => wrong > 0)) process.exitCode = 1;
+}
+
+async function allInteractive(
+  deployments: readonly Deployment[],
+  options: InteractiveOptions,
+): Promise<readonly Interactive[]> {
+  const ours = await inTurn(deployments, (it) => measureInteractive(it, options));
+  return [...ours, await measureAnsweredAtOnce(options)];
 }
 
 const shortOf = (name: WayName) => (name === "one process" ? "one" : "two");

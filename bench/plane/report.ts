@@ -82,10 +82,11 @@ function interactiveTable(all: readonly Interactive[]): string {
     row("first output, 20 at once", name, together),
     row('commands.run("true")', name, command),
   ]);
-  const parts = all.map(
-    ({ name, made }) =>
-      `a command, ${name}: processor time of the client ${shown(made.clientMs)} ms, of ours ${shown(made.daemonsMs)} ms; ` +
-      `its shell alone, in the sandbox, ${shown(made.shellMs)} ms`,
+  const parts = all.flatMap(({ name, made }) =>
+    made === undefined
+      ? []
+      : `a command, ${name}: processor time of the client ${shown(made.clientMs)} ms, of ours ${shown(made.daemonsMs)} ms; ` +
+        `its shell alone, in the sandbox, ${shown(made.shellMs)} ms`,
   );
   return [formatTable(["E2B'S CLIENT, ms", "BY", "MEDIAN", "P90", "P99"], rows), ...parts].join("\n");
 }
@@ -144,11 +145,13 @@ function requestTargets({ requests }: Measured): readonly PlaneTarget[] {
 
 function interactiveTargets({ interactive, streams }: Measured): readonly PlaneTarget[] {
   return [
-    ...interactive.flatMap(({ name, single, together, command }) => [
-      atMost(`first output, median, ${name}`, single?.median, 20, "ms"),
-      atMost(`first output, 20 at once, p99, ${name}`, together?.p99, 60, "ms"),
-      atMost(`commands.run("true"), median, ${name}`, command?.median, 6, "ms"),
-    ]),
+    ...interactive
+      .filter(({ made }) => made !== undefined)
+      .flatMap(({ name, single, together, command }) => [
+        atMost(`first output, median, ${name}`, single?.median, 20, "ms"),
+        atMost(`first output, 20 at once, p99, ${name}`, together?.p99, 60, "ms"),
+        atMost(`commands.run("true"), median, ${name}`, command?.median, 6, "ms"),
+      ]),
     ...streams.map(({ name, count, growth }) => {
       const sum = growth.reduce((all, it) => all + (it.peakBytes - it.beforeBytes) / mib, 0);
       return atMost(`memory of ${count} idle streams, ${name}`, sum, 100, "MiB");

@@ -63,6 +63,7 @@ export function tableOf({ wire, warm, restart, targets }: RegistryReport): strin
       [
         row("warm slot, one after another", warm.single),
         row(`warm slot, ${warm.atOnce} at once`, warm.together),
+        row(`the same client, answered at once`, warm.prompt),
         row(`${wire.agents} light agents, ${wire.atOnce} at once`, wire.ms),
         row(`restart with ${restart.sandboxes} recorded`, figureOf(restart.servingMs)),
       ],

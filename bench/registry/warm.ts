@@ -8,6 +8,7 @@ import { mapLimited } from "../../src/lib/limit.js";
 import { makeTeam, registryAdmin } from "../../test/support/registry-process.js";
 import { type Figure, figureOf } from "../figures.js";
 import { buildTemplate } from "../ours.js";
+import { startPrompt } from "../prompt/prompt.js";
 import { emptySlots, fillSlots } from "../scale/claims.js";
 import type { Stage } from "../stage.js";
 import { workloads } from "../workload.js";
@@ -24,6 +25,8 @@ export interface WarmResult {
   /** Milliseconds of creates one after another. */
   readonly single: Figure | undefined;
   readonly together: Figure | undefined;
+  /** The same client and as many requests, of a server that answers at once. */
+  readonly prompt: Figure | undefined;
   readonly load: number;
 }
 
@@ -38,7 +41,8 @@ export async function measureWarm(stage: Stage, { rounds, atOnce }: WarmOptions)
   const key = await makeTeam(admin, "bench");
   const [workload = { key: "", name: "", memoryBytes: 0 }] = workloads;
   await buildTemplate(api, { name: template, image, workload });
-  const [single, together]: [number[], number[]] = [[], []];
+  const [single, together, prompt]: [number[], number[], number[]] = [[], [], []];
+  await using answering = await startPrompt();
   try {
     // One to warm up.
     for (let round = 0; round <= rounds; round++) {
@@ -52,12 +56,16 @@ export async function measureWarm(stage: Stage, { rounds, atOnce }: WarmOptions)
         const ms = await claim(load);
         if (round > 0) into.push(...ms);
       }
+      const floor = { url: answering.url, key, template, atOnce, forMs: boundMs, count: atOnce };
+      const { ms } = await createMany(floor);
+      if (round > 0) prompt.push(...ms);
     }
   } finally {
     await emptySlots(api, template);
     await api.templates.delete({ name: template });
   }
-  return { atOnce, single: figureOf(single), together: figureOf(together), load: loadavg()[0] ?? 0 };
+  const figures = { single: figureOf(single), together: figureOf(together), prompt: figureOf(prompt) };
+  return { atOnce, ...figures, load: loadavg()[0] ?? 0 };
 }
 
 /** What was claimed is removed. */
