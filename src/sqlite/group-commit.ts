@@ -38,7 +38,77 @@ interface Done {
 
 export function openGroupCommit(db: Database): GroupCommit {
   const wal = openWal(db);
-  const waiting: Waiting[] = [];
+  let waiting: Waiting[] = [];
+  let isScheduled = false;
+  let flushes = 0;
+  const together = oneTransaction(db);
+
+  function schedule(): void {
+    if (isScheduled) return;
+    isScheduled = true;
+    setImmediate(() => {
+      isScheduled = false;
+      void commit(take());
+    });
+  }
+
+  /**
+   * What comes while the disk is waited for has to wait for it once more when that is over: until then it stays, and is
+   * one transaction with all that comes meanwhile.
+   */
+  function take(): readonly Waiting[] {
+    if (flushes === 0) return waiting.splice(0, worksMax);
+    const now = waiting.filter(({ isDurable }) => !isDurable);
+    waiting = waiting.filter(({ isDurable }) => isDurable);
+    return now;
+  }
+
+  async function commit(all: readonly Waiting[]): Promise<void> {
+    try {
+      const done = all.length === 0 ? [] : together(all);
+      tellAll(done, false);
+      if (done.some(({ isDurable }) => isDurable)) await flushed();
+      tellAll(done, true);
+    } catch (thrown) {
+      for (const { reject } of all) reject(thrown);
+    }
+    if (waiting.length > 0 && flushes === 0) schedule();
+  }
+
+  async function flushed(): Promise<void> {
+    flushes++;
+    try {
+      await wal.flush();
+    } finally {
+      flushes--;
+    }
+  }
+
+  function flush(): void {
+    while (waiting.length > 0) void commit(waiting.splice(0, worksMax));
+  }
+
+  const add =
+    (isDurable: boolean) =>
+    <T>(work: () => Synchronous<T>): Promise<T> =>
+      new Promise((resolve, reject) => {
+        waiting.push({ work, isDurable, resolve: resolve as (value: unknown) => void, reject });
+        schedule();
+      });
+
+  return {
+    soon: add(true),
+    next: add(false),
+    flush,
+    close() {
+      flush();
+      return wal.close();
+    },
+  };
+}
+
+/** Does all of them in one transaction; gives what is to be told once it may be. */
+function oneTransaction(db: Database): (all: readonly Waiting[]) => readonly Done[] {
   // A savepoint for each: one that throws takes back nothing of the others'.
   const alone = db.transaction((work: () => unknown) => work());
   const together = db.transaction((all: readonly Waiting[]) => all.map(tried));
@@ -54,42 +124,7 @@ export function openGroupCommit(db: Database): GroupCommit {
     }
   }
 
-  async function commit(): Promise<void> {
-    const all = waiting.splice(0, worksMax);
-    if (waiting.length > 0) setImmediate(commit);
-    if (all.length === 0) return;
-    try {
-      const done = guarded("transaction", () => together.immediate(all));
-      tellAll(done, false);
-      if (done.every(({ isDurable }) => !isDurable)) return;
-      await wal.flush();
-      tellAll(done, true);
-    } catch (thrown) {
-      for (const { reject } of all) reject(thrown);
-    }
-  }
-
-  function flush(): void {
-    while (waiting.length > 0) void commit();
-  }
-
-  const add =
-    (isDurable: boolean) =>
-    <T>(work: () => Synchronous<T>): Promise<T> =>
-      new Promise((resolve, reject) => {
-        waiting.push({ work, isDurable, resolve: resolve as (value: unknown) => void, reject });
-        if (waiting.length === 1) setImmediate(commit);
-      });
-
-  return {
-    soon: add(true),
-    next: add(false),
-    flush,
-    close() {
-      flush();
-      return wal.close();
-    },
-  };
+  return (all) => guarded("transaction", () => together.immediate(all));
 }
 
 function tellAll(done: readonly Done[], isDurable: boolean): void {
