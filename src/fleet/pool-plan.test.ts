@@ -104,7 +104,8 @@ describe("shrinking", () => {
 });
 
 describe("where they are", () => {
-  const counts = (decision: ReturnType<typeof plan>) => [...decision.nodes.values()].map(({ max }) => max);
+  const counts = ({ nodes }: ReturnType<typeof plan>) =>
+    [...nodes].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, { max }]) => max);
 
   it("are spread in proportion to memory", () => {
     const nodes = [node("a"), node("b"), node("c", { memoryBytes: 2 * 16_384 * mebibyte })];
@@ -114,7 +115,26 @@ describe("where they are", () => {
   it("are left where they are when more are wanted or fewer", () => {
     const nodes = [node("a", { told: 5 }), node("b", { told: 5 }), node("c", { told: 4 })];
     expect(counts(plan({ min: 15 }, 0, 14, nodes))).toEqual([5, 5, 5]);
-    expect(counts(plan({ max: 13 }, 0, 14, nodes))).toEqual([5, 4, 4]);
+    expect(counts(plan({ max: 13 }, 0, 14, nodes)).sort()).toEqual([4, 4, 5]);
+  });
+
+  it("are not all on the same nodes where there are many small pools", () => {
+    // As machines of one kind are: not the same to the byte.
+    const nodes = ["a", "b", "c"].map((name, index) =>
+      node(name, { memoryBytes: 16_384 * mebibyte - index * 4096 }),
+    );
+    const total = new Map<NodeId, number>();
+    for (let index = 0; index < 30; index++)
+      for (const [id, { max }] of plan({ template: `t${index}`, min: 1 }, 0, 0, nodes).nodes)
+        total.set(id, (total.get(id) ?? 0) + max);
+    for (const slots of total.values()) expect(slots).toBeGreaterThanOrEqual(8);
+  });
+
+  it("stay on the node that has the odd one when the plan is made again", () => {
+    const nodes = ["a", "b", "c"].map((name) => node(name));
+    const first = plan({ min: 4 }, 0, 0, nodes);
+    const told = nodes.map((each) => ({ ...each, told: first.nodes.get(each.id)?.max ?? 0 }));
+    expect(plan({ min: 4 }, 0, 4, told).nodes).toEqual(first.nodes);
   });
 
   it("come little by little to a node that joins", () => {

@@ -53,10 +53,11 @@ export interface PoolDecision {
 
 export function planPool(
   settings: PoolSettings,
-  { claimed, nodes, windowMs = shrinkWindowMs }: PoolObserved,
+  { claimed, nodes: observed, windowMs = shrinkWindowMs }: PoolObserved,
   before: PoolHistory | undefined,
   now: Date,
 ): PoolDecision {
+  const nodes = inOrder(settings.template, observed);
   const at = numbersAt(settings, now);
   const wanted = want(at.numbers, claimed, budgetOf(settings, nodes));
   const held = { ...before, target: (before?.target ?? 0) + found(nodes, before) };
@@ -64,7 +65,7 @@ export function planPool(
   const { target } = history;
   const counts = spread(
     nodes.map((node) => ({
-      weight: Math.max(node.memoryBytes, 1),
+      weight: Math.max(Math.round(node.memoryBytes / weightBytes), 1),
       has: keeps(node),
       max: Math.min(slotsMax, node.slotsReady + Math.floor(roomBytes(node) / Math.max(node.cloneBytes, 1))),
     })),
@@ -80,6 +81,15 @@ export function planPool(
   );
   const why = explain({ at, wanted, placed, nodes: nodes.length, history, windowMs });
   return { target, placed, nodes: new Map(targets), why, history };
+}
+
+/** Machines of one kind differ by some pages: they weigh the same. */
+const weightBytes = 1024 ** 3;
+
+/** Of nodes that are alike the first gets the odd slot: for each template it is another, or small pools would all be there. */
+function inOrder(template: string, nodes: readonly PoolNode[]): readonly PoolNode[] {
+  const first = Buffer.from(template).reduce((sum, byte) => sum + byte, 0) % Math.max(nodes.length, 1);
+  return [...nodes.slice(first), ...nodes.slice(0, first)];
 }
 
 const keeps = ({ told, slotsReady }: PoolNode): number => told ?? slotsReady;
