@@ -73,6 +73,12 @@ describe("checkPool", () => {
     ["33 schedules", { schedules: Array.from({ length: 33 }, () => schedule()) }],
     ["'0 25 * * *'", { schedules: [schedule({ cron: "0 25 * * *" })] }],
     ["'0 0 8 * * 1'", { schedules: [schedule({ cron: "0 0 8 * * 1" })] }],
+    [
+      "'1999-12-01T00:00:00' is wrong: it has 1 fields",
+      { schedules: [schedule({ cron: "1999-12-01T00:00:00" })] },
+    ],
+    ["'@daily' is wrong: it has 1 fields", { schedules: [schedule({ cron: "@daily" })] }],
+    ["'' is wrong: it has 0 fields", { schedules: [schedule({ cron: "" })] }],
     ["'Mars/Olympus'", { schedules: [schedule({ timeZone: "Mars/Olympus" })] }],
     ["'0 8 31 2 *' never comes", { schedules: [schedule({ cron: "0 8 31 2 *" })] }],
     ["lasts 59999 ms", { schedules: [schedule({ durationMs: 59_999 })] }],

@@ -73,14 +73,18 @@ function isTimeZone(name: string): boolean {
 }
 
 function firstRun(name: string, schedule: PoolSchedule): Date | null {
+  const refused = (why: unknown, cause?: unknown) =>
+    new DomainError("invalid_argument", `${name} is wrong: ${why}`, {
+      cause,
+      hint: "five fields: minute, hour, day of month, month, day of week",
+    });
+  // The library also takes one date, which may be over for good, and names such as @daily.
+  const fields = schedule.cron.split(/\s+/).filter((field) => field !== "").length;
+  if (fields !== 5) throw refused(`it has ${fields} fields and not five`);
   try {
     return cronOf(schedule).nextRun(new Date(0));
   } catch (err) {
-    const why = err instanceof Error ? err.message : err;
-    throw new DomainError("invalid_argument", `${name} is wrong: ${why}`, {
-      cause: err,
-      hint: "five fields: minute, hour, day of month, month, day of week",
-    });
+    throw refused(err instanceof Error ? err.message : err, err);
   }
 }
 
