@@ -74,6 +74,17 @@ describe("the command line", () => {
     expect(stderr).toContain(said);
   });
 
+  it.each([
+    [["ps", "--registry", "ftp://x"]],
+    [["--registry", "ftp://x", "ps"]],
+    [["file", "ls", "--registry", "ftp://x", "a1b2", "/"]],
+    [["exec", "--registry", "ftp://x", "a1b2", "true"]],
+  ])("%j asks the registry that is named, before the command or after it", async (words) => {
+    const { exitCode, stderr } = await runCli(words);
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain('"ftp://x" is not the address of a registry');
+  });
+
   it("prints help on standard output and succeeds", async () => {
     expect(await runCli(["exec", "--help"])).toMatchObject({ exitCode: 0, stderr: "" });
   });

@@ -1,5 +1,5 @@
 /** One invocation of a command: what was asked for, the agent, and the way out. */
-import { Command } from "commander";
+import { Command, type Option } from "commander";
 import { DomainError } from "../lib/errors.js";
 import { parseDuration, parseFilled } from "./arguments.js";
 import { type Api, connectAgent } from "./client.js";
@@ -172,8 +172,13 @@ export function registryLeaf(name: string, summary: string, examples: readonly s
 
 /** A command that does something, with the common options, and below its help examples without the `ramet`. */
 export function leaf(name: string, summary: string, examples: readonly string[]): Command {
-  return withExamples(withCommonOptions(new Command(name).description(summary)), examples);
+  const command = withRegistryOptions(withCommonOptions(new Command(name).description(summary)));
+  // They are for those few that have a meaning over several nodes; `ramet --help` has them.
+  for (const option of command.options) if (isForRegistry(option)) option.hideHelp();
+  return withExamples(command, examples);
 }
+
+const isForRegistry = ({ long }: Option) => long === "--registry" || long === "--admin-key-file";
 
 function withExamples(command: Command, examples: readonly string[]): Command {
   const lines = examples.map((example) => `  $ ${example.includes("| ramet") ? "" : "ramet "}${example}`);
