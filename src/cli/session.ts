@@ -27,6 +27,8 @@ export interface Session {
   readonly streamOptions: { readonly signal: AbortSignal; readonly timeoutMs?: number };
   /** The socket that --socket names, if it does. */
   readonly socketPath: string | undefined;
+  /** The registry that --registry names, if it does: api() is then over its nodes. */
+  readonly registryUrl: string | undefined;
   /**
    * The agent of this machine or, with --registry, all nodes of that registry. Connects at the first call, and gives the
    * same connection afterwards.
@@ -96,6 +98,7 @@ function openSession(io: Io, command: Command, signal: AbortSignal): Session & A
     out: createOutput(io, json),
     signal,
     socketPath: socket,
+    registryUrl: registry,
     streamOptions: timeout === undefined ? { signal } : { signal, timeoutMs: timeout },
     async api() {
       const timeoutMs = timeout ?? timeoutMsDefault;

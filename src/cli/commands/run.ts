@@ -49,6 +49,11 @@ async function run(
 ): Promise<number> {
   const { detach = false, rm = false, keep = false } = options;
   if (rm && (keep || detach)) throw usage("--rm excludes --keep and --detach");
+  if (session.registryUrl !== undefined && !(rm || keep || detach))
+    throw usage(
+      "a registry has no stopped sandboxes",
+      "say what is to become of this one when the command ends: --rm, --keep or --detach",
+    );
   const isNamed = options.image === undefined;
   const name = isNamed ? template : undefined;
   const given = isNamed || template === undefined ? words : [template, ...words];

@@ -95,6 +95,12 @@ it("has the life of a sandbox, as on its node", async () => {
   await becomes("an empty node", async () => (await box.onNode()).length === 0, 30_000);
 }, 90_000);
 
+it("runs a command in a sandbox of its own, and makes none that it could not stop", async () => {
+  expect(await works("run --rm base echo hello")).toBe("hello");
+  await refused("run base true", 2, /no stopped sandboxes.*\n.*--rm, --keep or --detach/);
+  expect(await works("ps -q")).toBe("");
+}, 60_000);
+
 it("keeps teams apart, and wants a key", async () => {
   const id = await works("create base");
   const others = as("other");
