@@ -23,6 +23,13 @@ export function formatDuration(ms: number): string {
   return hours < 48 ? `${Math.round(hours)} h` : `${Math.round(hours / 24)} days`;
 }
 
+/** Nothing rounded off, as options take it: `10h`, `90m`, `45s`, `1500ms`. */
+export function exactDuration(ms: number): string {
+  if (ms % 3_600_000 === 0) return `${ms / 3_600_000}h`;
+  if (ms % 60_000 === 0) return `${ms / 60_000}m`;
+  return ms % 1000 === 0 ? `${ms / 1000}s` : `${ms}ms`;
+}
+
 export function formatAge(since: Date | undefined, now: Date): string {
   if (since === undefined) return "-";
   const seconds = Math.max(0, Math.floor((now.getTime() - since.getTime()) / 1000));

@@ -195,8 +195,7 @@ describe("pool", () => {
     ]);
     expect(made).toMatchObject({ exitCode: 0, stderr: "" });
     expect(made.stdout).toBe(
-      "python  min 5, max 100, available 0.1-0.5, memory 8.0 GiB\n" +
-        "  schedule 0 8 * * 1-5 @ Europe/Berlin for 600m\n",
+      `python  min 5, max 100, available 0.1-0.5, memory 8.0 GiB\n  schedule ${schedule}\n`,
     );
     expect((await pools.get("python")).settings.schedules).toEqual([
       {

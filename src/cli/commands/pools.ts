@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { z } from "zod";
 import { parseDecimal, parseDuration, parseSize, parseWhole } from "../arguments.js";
 import { forEachRef } from "../each.js";
-import { formatBytes } from "../format.js";
+import { exactDuration, formatBytes } from "../format.js";
 import { pathOf } from "../registry-client.js";
 import { type Cli, group, registryLeaf, type Session, usage } from "../session.js";
 import { type Shape, shapes } from "../shapes.js";
@@ -67,7 +67,7 @@ async function set({ registry, out }: Session, template: string, options: SetOpt
   await out.document("pool", pool, describe);
 }
 
-const numberNames: Readonly<Record<string, string>> = {
+const numberNames: Readonly<Record<string, "min" | "max" | "minAvailableRatio" | "maxAvailableRatio">> = {
   min: "min",
   max: "max",
   "min-available": "minAvailableRatio",
@@ -91,7 +91,7 @@ function parseSchedule(text: string) {
       `'${text}' is not a schedule`,
       "for example '0 8 * * 1-5 @ Europe/Berlin for 10h: min=100 max-available=0.8'",
     );
-  const named = pairs.map(([name = "", value = ""]) => [numberNames[name], parseDecimal(value)]);
+  const named = pairs.map(([name = "", value = ""]) => [numberNames[name], parseDecimal(value)] as const);
   return { cron: cron.trim(), timeZone, durationMs: parseDuration(duration), ...Object.fromEntries(named) };
 }
 
@@ -143,9 +143,16 @@ const whyOf = ({ why, problems }: NonNullable<Pool["state"]>): string =>
 function describe({ template, min, max, memoryBytes, schedules, state, ...ratios }: Pool): string {
   const memory = memoryBytes === undefined ? "" : `, memory ${formatBytes(memoryBytes)}`;
   const available = `available ${ratios.minAvailableRatio}-${ratios.maxAvailableRatio}`;
-  const lines = schedules.map(
-    ({ cron, timeZone, durationMs }) => `  schedule ${cron} @ ${timeZone} for ${durationMs / 60_000}m`,
-  );
+  const lines = schedules.map((schedule) => `  schedule ${scheduleText(schedule)}`);
   const now = state === undefined ? [] : [`  ${state.ready} ready on ${state.nodes} nodes; ${whyOf(state)}`];
   return [`${template}  min ${min}, max ${max}, ${available}${memory}`, ...lines, ...now].join("\n");
+}
+
+/** As `pool set --schedule` takes it. */
+function scheduleText({ cron, timeZone, durationMs, ...numbers }: Pool["schedules"][number]): string {
+  const named = Object.entries(numberNames).flatMap(([name, field]) => {
+    const value = numbers[field];
+    return value === undefined ? [] : [`${name}=${value}`];
+  });
+  return `${cron} @ ${timeZone} for ${exactDuration(durationMs)}: ${named.join(" ")}`;
 }
