@@ -43,11 +43,14 @@ function ownName({ team }: Call, text: string): string {
 
 async function list({ registry }: E2bDeps, { team, request, reply }: Call) {
   const { sandboxID, name, limit, nextToken } = parseQuery(listSchema, request);
+  const named = name === undefined ? undefined : parseSourceName(name);
+  // Names have the team's namespace alone, and no tags.
+  if ((named?.namespace ?? team.name) !== team.name || named?.tag !== undefined) return [];
   const after = fromToken("snapshots", nextToken);
   const { items, hasMore } = await registry.snapshots.list(team, {
     limit,
     ...(sandboxID === undefined ? {} : { sandbox: sandboxID }),
-    ...(name === undefined ? {} : { name: parseSourceName(name).name }),
+    ...(named === undefined ? {} : { name: named.name }),
     ...(after === undefined ? {} : { after: { createdAt: after.at, id: after.id } }),
   });
   const last = items.at(-1);

@@ -307,7 +307,10 @@ describe("snapshots", () => {
     const again = (await post(id, "snapshots", { name: "once" })).body;
     expect(again.snapshotID).toBe(snapshotID);
     expect((await ask("GET", "/snapshots?name=once")).body).toHaveLength(1);
-    expect((await ask("GET", "/snapshots?name=none")).body).toEqual([]);
+    for (const name of ["none", "other/once", "once:v1"])
+      expect((await ask("GET", `/snapshots?name=${name}`)).body, name).toEqual([]);
+    for (const name of ["main/once", "Once:default"])
+      expect((await ask("GET", `/snapshots?name=${name}`)).body, name).toHaveLength(1);
     const paths = (await ask("GET", "/snapshots")).body.map((one: { snapshotID: string }) => one.snapshotID);
     for (const path of paths)
       expect((await ask("DELETE", `/templates/${encodeURIComponent(path)}`)).status).toBe(204);
