@@ -25,7 +25,7 @@ export interface ReportingOptions extends ReportDeps {
 }
 
 const keepAliveMs = 3000;
-const pauseMs = { first: 250, most: 15_000 } as const;
+const pauseMs = { first: 250, most: 5_000 } as const;
 /** A stream that held for so long has worked: what ends it then is a new trouble. */
 const heldMs = 10_000;
 
