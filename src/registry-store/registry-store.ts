@@ -159,7 +159,12 @@ export interface Pools {
   set(settings: PoolSettings): Promise<void>;
   get(template: string): Promise<PoolSettings | undefined>;
   list(): Promise<readonly PoolSettings[]>;
-  delete(template: string): Promise<void>;
+  /** From then on it is neither had nor listed; that it was there is remembered until it is forgotten, or set again. */
+  remove(template: string): Promise<void>;
+  /** Templates whose pools are removed and not forgotten. */
+  listRemoved(): Promise<readonly string[]>;
+  /** One that is not removed stays. */
+  forget(template: string): Promise<void>;
 }
 
 export interface Requests {

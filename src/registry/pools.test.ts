@@ -3,6 +3,7 @@ import { mebibyte, report } from "../../test/support/fleet.js";
 import type { NodeId } from "../fleet/node.js";
 import { DomainError } from "../lib/errors.js";
 import { openScope, type Scope } from "../lib/scope.js";
+import type { RegistryStore } from "../registry-store/registry-store.js";
 import { openSqliteStore } from "../registry-store/sqlite/open-sqlite-store.js";
 import type { NodeView } from "./nodes.js";
 import { openPools, type PoolsParts } from "./pools.js";
@@ -27,7 +28,7 @@ const view = (name: string, slotsReady: number, over: Partial<NodeView> = {}): N
 const cordoned = (it: NodeView): NodeView => ({ ...it, record: { ...it.record, isCordoned: true } });
 
 /** Nodes as a table; what they are told goes into a list, and they answer as they are set to. */
-async function open() {
+async function open(store?: RegistryStore) {
   const at = { views: [view("a", 0), view("b", 0)], claimed: 0, nowMs: Date.UTC(2026, 0, 5), failing: "" };
   const told: string[] = [];
   const warned: unknown[] = [];
@@ -36,7 +37,7 @@ async function open() {
   });
   const pools = scope.use(
     openPools({
-      store: scope.use(await openSqliteStore(":memory:")),
+      store: store ?? scope.use(await openSqliteStore(":memory:")),
       nodes: {
         list: () => at.views,
         api: (id) => ({
@@ -129,9 +130,45 @@ describe("pools", () => {
     await pools.remove("python");
     expect(await round()).toEqual(["b python 0-0"]);
     expect(await round()).toEqual([]);
-    // Nobody has told the third one to have any.
+    // Whether the third one was told before the registry began is not known.
     at.views = [view("a", 2), view("b", 0), view("c", 2)];
+    expect(await round()).toEqual(["a python 0-0", "c python 0-0"]);
+    expect(await round()).toEqual([]);
+  });
+
+  it("ends them where the registry has begun again before a node was told", async () => {
+    const store = scope.use(await openSqliteStore(":memory:"));
+    const before = await open(store);
+    await before.pools.set("python", { min: 4 });
+    await before.round();
+    before.at.failing = "a";
+    await before.pools.remove("python");
+    expect(await before.round()).toEqual(["b python 0-0"]);
+    await before.pools[Symbol.asyncDispose]();
+
+    const { at, pools, round } = await open(store);
+    at.views = [{ ...view("a", 2), health: "unreachable" }, view("b", 0), view("c", 0, { report: report() })];
+    expect(await pools.list()).toEqual([]);
+    expect(await round()).toEqual(["b python 0-0"]);
+    at.views = [view("a", 2), view("b", 0)];
     expect(await round()).toEqual(["a python 0-0"]);
+    expect(await round()).toEqual([]);
+    expect(await store.pools.listRemoved()).toEqual([]);
+  });
+
+  it("tells nodes again what they are to keep when it is set again before all were told", async () => {
+    const { at, pools, round } = await open();
+    await pools.set("python", { min: 4 });
+    await round();
+    at.views = [{ ...view("a", 2), health: "unreachable" }, view("b", 2)];
+    await pools.remove("python");
+    expect(await round()).toEqual(["b python 0-0"]);
+    await pools.set("python", { min: 4 });
+    expect(await round()).toEqual(["b python 4-4"]);
+    at.views = [view("a", 2), view("b", 4)];
+    expect(await round()).toEqual(["a python 1-2", "b python 3-4"]);
+    await pools.remove("python");
+    expect(await round()).toEqual(["a python 0-0", "b python 0-0"]);
     expect(await round()).toEqual([]);
   });
 

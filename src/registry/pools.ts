@@ -73,6 +73,8 @@ const everyMs = 1_000;
 const toldAtOnce = 16;
 
 interface Known extends Told {
+  /** The pool is removed, and everybody is to be told. */
+  isEnding: boolean;
   history?: PoolHistory;
   state?: Omit<PoolState, "problems">;
 }
@@ -130,7 +132,7 @@ export function openPools(parts: PoolsParts): Pools {
     list: async () => (await store.pools.list()).map(viewOf),
     async remove(template) {
       await find(template);
-      await store.pools.delete(template);
+      await store.pools.remove(template);
       log.info({ template }, "a pool is removed");
       tend();
     },
@@ -164,6 +166,8 @@ async function planAll(parts: PoolsParts, known: Map<string, Known>, signal: Abo
   const idsOf = (some: readonly NodeView[]) => new Set(some.map(({ record }) => record.id));
   const [members, here] = [idsOf(all), idsOf(views)];
   for (const it of known.values()) forgetAway(it, here, members);
+  const removed = await parts.store.pools.listRemoved();
+  for (const template of removed) endEverywhere(template, knownOf(template, known), all);
   const wanted = new Map<string, ReadonlyMap<NodeId, SlotTarget>>();
   for (const settings of pools) {
     const claimed = await parts.claimed(settings.template);
@@ -171,8 +175,34 @@ async function planAll(parts: PoolsParts, known: Map<string, Known>, signal: Abo
   }
   const orders = [...known].flatMap(([template, it]) => ordersOf(template, it, wanted.get(template), here));
   await settleLimited(orders, toldAtOnce, (order) => tell(parts, order, signal), signal);
-  for (const [template, { told, away }] of known)
-    if (!wanted.has(template) && told.size + away.size === 0) known.delete(template);
+  for (const [template, { told, away }] of known) {
+    if (wanted.has(template) || told.size + away.size > 0) continue;
+    if (removed.includes(template)) await parts.store.pools.forget(template);
+    known.delete(template);
+  }
+}
+
+function knownOf(template: string, pools: Map<string, Known>): Known {
+  const it = pools.get(template) ?? {
+    told: new Map(),
+    away: new Set(),
+    problems: new Map(),
+    isEnding: false,
+  };
+  pools.set(template, it);
+  return it;
+}
+
+/** Who was told of it before this process began is not known: all are told, but those that do not have the template. */
+function endEverywhere(template: string, it: Known, views: readonly NodeView[]): void {
+  for (const { record, report } of views) {
+    const hasIt = report?.templates.some(({ name }) => name === template) ?? true;
+    if (!hasIt) it.away.delete(record.id);
+    else if (!it.isEnding && !it.told.has(record.id)) it.away.add(record.id);
+  }
+  it.isEnding = true;
+  delete it.history;
+  delete it.state;
 }
 
 interface Observed {
@@ -187,8 +217,8 @@ function planOne(
   pools: Map<string, Known>,
 ): ReadonlyMap<NodeId, SlotTarget> {
   const { template } = settings;
-  const it: Known = pools.get(template) ?? { told: new Map(), away: new Set(), problems: new Map() };
-  pools.set(template, it);
+  const it = knownOf(template, pools);
+  it.isEnding = false;
   const holders = views.flatMap((view) => holderOf(view, template, it));
   // What a template that is gone was told, one of the same name was not.
   const holding = new Set(holders.map(({ id }) => id));

@@ -208,7 +208,7 @@ export function stockContract(subject: Subject): void {
       ],
     });
 
-    it("are set, replaced, listed by template and deleted", async () => {
+    it("are set, replaced, listed by template and removed", async () => {
       const { pools } = subject.store;
       const { memoryBytes: _, ...boundless } = settings("b", 3);
       await pools.set(settings("b", 2));
@@ -216,10 +216,23 @@ export function stockContract(subject: Subject): void {
       await pools.set({ ...boundless, schedules: [] });
       expect(await pools.get("b")).toEqual({ ...boundless, schedules: [] });
       expect(await pools.list()).toEqual([settings("a", 1), { ...boundless, schedules: [] }]);
-      await pools.delete("a");
-      await pools.delete("a");
+      await pools.remove("a");
+      await pools.remove("a");
       expect(await pools.get("a")).toBeUndefined();
       expect((await pools.list()).length).toBe(1);
+    });
+
+    it("are remembered once they are removed, until they are forgotten or set again", async () => {
+      const { pools } = subject.store;
+      for (const template of ["a", "b", "c"]) await pools.set(settings(template, 1));
+      for (const template of ["c", "a", "none"]) await pools.remove(template);
+      expect(await pools.listRemoved()).toEqual(["a", "c"]);
+      await pools.set(settings("c", 2));
+      await pools.forget("c");
+      expect(await pools.get("c")).toEqual(settings("c", 2));
+      expect(await pools.listRemoved()).toEqual(["a"]);
+      await pools.forget("a");
+      expect(await pools.listRemoved()).toEqual([]);
     });
   });
 

@@ -26,13 +26,16 @@ const settingsSchema: z.ZodType<PoolSettings> = z.strictObject({
   schedules: z.array(scheduleSchema),
 });
 const rowSchema = z.strictObject({ settings: jsonColumn(settingsSchema) });
+const removedSchema = z.array(z.string());
 const parse = (row: unknown) => parseRow("pools", rowSchema, row).settings;
 
 export function openPools(db: Database, { soon }: GroupCommit): Pools {
-  const byTemplate = db.prepare("SELECT settings FROM pools WHERE template = ?");
-  const all = db.prepare("SELECT settings FROM pools ORDER BY template");
+  const byTemplate = db.prepare("SELECT settings FROM pools WHERE template = ? AND NOT removed");
+  const all = db.prepare("SELECT settings FROM pools WHERE NOT removed ORDER BY template");
   const set = db.prepare("INSERT OR REPLACE INTO pools (template, settings) VALUES (?, ?)");
-  const remove = db.prepare("DELETE FROM pools WHERE template = ?");
+  const remove = db.prepare("UPDATE pools SET removed = 1 WHERE template = ?");
+  const removed = db.prepare("SELECT template FROM pools WHERE removed ORDER BY template").pluck();
+  const forget = db.prepare("DELETE FROM pools WHERE template = ? AND removed");
 
   return {
     set: (settings) =>
@@ -45,6 +48,8 @@ export function openPools(db: Database, { soon }: GroupCommit): Pools {
         return row === undefined ? undefined : parse(row);
       }),
     list: async () => guarded("pools", () => all.all().map(parse)),
-    delete: (template) => soon(() => guarded(`pool ${template}`, () => void remove.run(template))),
+    remove: (template) => soon(() => guarded(`pool ${template}`, () => void remove.run(template))),
+    listRemoved: async () => guarded("pools", () => removedSchema.parse(removed.all())),
+    forget: (template) => soon(() => guarded(`pool ${template}`, () => void forget.run(template))),
   };
 }
