@@ -28,7 +28,7 @@ const view = (name: string, slotsReady: number, over: Partial<NodeView> = {}): N
 const cordoned = (it: NodeView): NodeView => ({ ...it, record: { ...it.record, isCordoned: true } });
 
 /** Nodes as a table; what they are told goes into a list, and they answer as they are set to. */
-async function open(store?: RegistryStore) {
+async function open(store?: RegistryStore, startedMs = 60_000) {
   const at = { views: [view("a", 0), view("b", 0)], claimed: 0, nowMs: Date.UTC(2026, 0, 5), failing: "" };
   const told: string[] = [];
   const warned: unknown[] = [];
@@ -59,6 +59,7 @@ async function open(store?: RegistryStore) {
     await pools.round();
     return told.splice(0).sort();
   };
+  at.nowMs += startedMs;
   return { at, pools, round, warned };
 }
 
@@ -70,6 +71,19 @@ describe("pools", () => {
     expect(await round()).toEqual([]);
     await pools.set("python", { min: 6 });
     expect(await round()).toEqual(["b python 3-3"]);
+  });
+
+  it("waits after a start for the nodes that have not reported yet, and not for long", async () => {
+    const { at, pools, round } = await open(undefined, 0);
+    const { report: _, ...silent } = view("b", 2);
+    at.views = [view("a", 2), { ...silent, health: "unreachable" }];
+    await pools.set("python", { min: 4 });
+    expect(await round()).toEqual([]);
+    at.views = [view("a", 2), view("b", 2)];
+    expect(await round()).toEqual(["a python 2-2", "b python 2-2"]);
+    at.views = [view("a", 2), { ...silent, health: "unreachable" }];
+    at.nowMs += 10_000;
+    expect(await round()).toEqual(["a python 4-4"]);
   });
 
   it("keeps the last decision and its reason", async () => {

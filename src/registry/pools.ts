@@ -70,6 +70,8 @@ const defaults: Defaults = {
   schedules: [],
 };
 const everyMs = 1_000;
+/** For so long after a start, nodes that have not reported yet are waited for. */
+const settleMs = 10_000;
 const toldAtOnce = 16;
 
 interface Known extends Told {
@@ -82,6 +84,7 @@ interface Known extends Told {
 export function openPools(parts: PoolsParts): Pools {
   const { store, log } = parts;
   const known = new Map<string, Known>();
+  const settledAt = parts.now().getTime() + settleMs;
   const closing = new AbortController();
   let working: Promise<void> = Promise.resolve();
   let waiting: Promise<void> | undefined;
@@ -90,6 +93,9 @@ export function openPools(parts: PoolsParts): Pools {
     // One that has not begun sees what has changed until it does.
     waiting ??= working.then(() => {
       waiting = undefined;
+      // What is told to those that come first is not what is right for all of them.
+      if (parts.now().getTime() < settledAt && parts.nodes.list().some(({ report }) => report === undefined))
+        return undefined;
       working = planAll(parts, known, closing.signal);
       return working;
     });
