@@ -2,7 +2,7 @@
 import { moveTo, type OwnedSandbox } from "../fleet/sandbox.js";
 import type { Team } from "../fleet/team.js";
 import { DomainError } from "../lib/errors.js";
-import { type Deps, findOwned, unfit } from "./deps.js";
+import { type Deps, findOwned, needReachable, unfit } from "./deps.js";
 import { putRight } from "./reconcile-sandbox.js";
 import type { Connected, ConnectOptions } from "./registry.js";
 import { amountOf } from "./usage.js";
@@ -83,6 +83,7 @@ async function resume(
 ): Promise<OwnedSandbox> {
   const { id, node } = sandbox;
   using reserved = deps.usage.reserve(team, amountOf(sandbox));
+  needReachable(deps, node);
   const { sandboxes } = deps.nodes.api(node);
   await deps.owned.update(id, (current) => {
     if (current.state.status !== "paused") throw unfit(current, "resume");

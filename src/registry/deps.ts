@@ -82,3 +82,12 @@ export function unfit({ id, state }: OwnedSandbox, verb: string): DomainError {
     );
   return new DomainError("failed_precondition", `cannot ${verb} sandbox ${id}: it is ${state.status}`);
 }
+
+/** Before a move is recorded that would not be begun. `unavailable`. */
+export function needReachable({ nodes }: Pick<Deps, "nodes">, id: NodeId): void {
+  const { record, health } = nodes.get(id);
+  if (health === "ready") return;
+  throw new DomainError("unavailable", `node ${record.name} is ${health}`, {
+    hint: "try again once it is back: see `ramet node ls`",
+  });
+}

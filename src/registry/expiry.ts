@@ -91,8 +91,8 @@ async function carryOut(deps: Deps, id: string): Promise<void> {
     const sandbox = await deps.owned.find(id);
     if (sandbox === undefined) return;
     const { state, node } = sandbox;
-    // What is left to do on a node that is away is done when it is back, and reports what it has.
-    if (state.status !== "running" && deps.nodes.get(node).health !== "ready") return;
+    // On a node that is away this is done when it is back, and reports what it has; a kill is recorded before.
+    if (needsNode(sandbox) && deps.nodes.get(node).health !== "ready") return;
     if (state.status === "killing") return endOnNode(deps, sandbox);
     // In its turn, so that nobody else is at it.
     if (state.status === "pausing" || state.status === "resuming") return putRight(deps, id);
@@ -102,6 +102,8 @@ async function carryOut(deps: Deps, id: string): Promise<void> {
   });
 }
 
+const needsNode = ({ state, onTimeout }: OwnedSandbox) =>
+  state.status !== "running" || onTimeout.kind === "pause";
 const isDue = ({ state, endAt }: OwnedSandbox, now: Date) => state.status === "running" && endAt <= now;
 
 async function killDue(deps: Deps, { id }: OwnedSandbox): Promise<void> {

@@ -1,7 +1,7 @@
 /** Pause: recorded as pausing, dumped or ended, recorded as paused. */
 import { moveTo, type OwnedSandbox } from "../fleet/sandbox.js";
 import type { Team } from "../fleet/team.js";
-import { type Deps, findOwned, unfit } from "./deps.js";
+import { type Deps, findOwned, needReachable, unfit } from "./deps.js";
 import { putRight } from "./reconcile-sandbox.js";
 import type { PauseOptions } from "./registry.js";
 
@@ -30,6 +30,7 @@ export async function pauseOnNode(
   signal: AbortSignal,
   mayPause: (sandbox: OwnedSandbox) => boolean = () => true,
 ): Promise<void> {
+  needReachable(deps, node);
   const { sandboxes } = deps.nodes.api(node);
   const { state } = await deps.owned.update(id, (current) => {
     if (current.state.status !== "running") throw unfit(current, "pause");

@@ -64,6 +64,15 @@ it("is not forgotten with its sandboxes before it is lost", async () => {
   expect((await on(gone)).length).toBe(ids.length);
 });
 
+it("begins nothing there while it is out of reach: what is shown is what is", async () => {
+  const [, id = ""] = ids;
+  const shown = async () => (await fleet.ask("GET", `/sandboxes/${id}`)).body as { state: string };
+  const refused = await fleet.ask("POST", `/sandboxes/${id}/pause`);
+  expect(refused).toMatchObject({ status: 503, body: { message: expect.stringMatching(/is unreachable/) } });
+  expect((await shown()).state).toBe("running");
+  expect((await fleet.ask("POST", `/sandboxes/${id}/timeout`, { body: { timeout: 3600 } })).status).toBe(204);
+});
+
 it("is forgotten on demand once it is, with all that is recorded on it", async () => {
   await becomes("lost");
   // Killed by its owner, it stays on record until its node has heard of it.
