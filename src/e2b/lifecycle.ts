@@ -67,15 +67,17 @@ async function connect(
   return sandboxBody(sandbox, settings);
 }
 
-/** Whether its traffic is public was decided when it was made. */
 async function setNetwork({ registry }: E2bDeps, call: Call): Promise<void> {
   const body = parseBody(networkChangeSchema, call.request);
   const { allowPublicTraffic: _, ...changed } = parseNetwork(body);
   const id = sandboxIdOf(call);
-  const before = (await registry.sandboxes.get(call.team, id)).network as object | undefined;
+  const { network, trafficToken } = await registry.sandboxes.get(call.team, id);
+  const isPublic = trafficToken === undefined;
+  if ((body.allowPublicTraffic ?? isPublic) !== isPublic)
+    throw refused(`network.allowPublicTraffic: is ${isPublic} since the sandbox was made, and stays so`);
   const access = body.allow_internet_access;
   await registry.sandboxes.setNetwork(call.team, id, {
-    network: { ...before, ...changed },
+    network: { ...(network as object | undefined), ...changed },
     ...(access === undefined || access === null ? {} : { allowInternetAccess: access }),
   });
 }

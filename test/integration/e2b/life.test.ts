@@ -26,6 +26,22 @@ const post = (id: string, verb: string, body: object = {}) =>
   ask("POST", `/sandboxes/${id}/${verb}`, { body });
 const connect = (id: string, body: object = {}) => ask("POST", `/v2/sandboxes/${id}/connect`, { body });
 
+describe("a network", () => {
+  it("is changed in part, and says that whose traffic is public cannot change", async () => {
+    const id = await create({ network: { httpsPorts: [8443] } });
+    const change = (body: object) => ask("PUT", `/sandboxes/${id}/network`, { body });
+    expect((await change({ allow_internet_access: false, allowPublicTraffic: true })).status).toBe(204);
+    expect(await change({ allowPublicTraffic: false })).toMatchObject({
+      status: 400,
+      body: { message: expect.stringMatching(/allowPublicTraffic: is true since the sandbox was made/) },
+    });
+    expect((await ask("GET", `/sandboxes/${id}`)).body).toMatchObject({
+      allowInternetAccess: false,
+      network: { httpsPorts: [8443] },
+    });
+  });
+});
+
 describe("a time-out", () => {
   it("pauses where that was asked for, and a connect brings it back", async () => {
     const id = await create({ autoPause: true, timeout: 1 });
