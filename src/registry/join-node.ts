@@ -53,6 +53,7 @@ export async function joinNode(deps: JoinDeps, request: JoinRequest): Promise<Jo
   } catch (thrown) {
     // Two came with it at once.
     if (isDomainError(thrown, "failed_precondition")) throw refused("was used meanwhile");
+    if (isDomainError(thrown, "already_exists")) throw hasJoined(name, thrown);
     throw thrown;
   }
   deps.nodes.add(record);
@@ -88,6 +89,14 @@ async function answerAgain(
   const options = { host, serial: record.certificate };
   const { certificate } = await authority.signNode(request.certificateRequest, options);
   return { node, certificate };
+}
+
+/** A machine that was installed anew comes with its old name. */
+function hasJoined(name: string, cause: DomainError): DomainError {
+  return new DomainError("already_exists", `a node called ${name} has joined already`, {
+    cause,
+    hint: `give this one another name (--name), or remove the old one first, with \`ramet node rm ${name}\``,
+  });
 }
 
 function refused(why: string): DomainError {

@@ -250,7 +250,8 @@ describe("joining", () => {
 
   it("refuses a name that is taken, and another version of the protocol, in words", async () => {
     await agent("n1");
-    await expect(joinAs({ name: "n1" })).rejects.toMatchObject({ code: "already_exists" });
+    const taken = { code: "already_exists", hint: expect.stringMatching(/--name.*`ramet node rm n1`/) };
+    await expect(joinAs({ name: "n1" })).rejects.toMatchObject(taken);
     await expect(joinAs({ protocol: 2 })).rejects.toMatchObject({
       code: "failed_precondition",
       message: "the agent speaks version 2 of the membership protocol, this is version 1",

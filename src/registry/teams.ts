@@ -38,7 +38,15 @@ export function openTeams({ store, keys, now }: TeamsDeps): Teams {
 
   async function create(name: string, limits: TeamLimits): Promise<Team> {
     const team: Team = { id: randomId() as TeamId, name: parseName("team", name), limits, createdAt: now() };
-    await store.teams.insert(team);
+    try {
+      await store.teams.insert(team);
+    } catch (cause) {
+      if (!isDomainError(cause, "already_exists")) throw cause;
+      throw new DomainError("already_exists", `there is a team ${quote(name)} already`, {
+        cause,
+        hint: "see `ramet team ls`",
+      });
+    }
     return team;
   }
 
