@@ -61,6 +61,7 @@ describe("the command line", () => {
     [["create", "x", "--name", ""], "value is empty"],
     [["ps", "--timeout", "600h"], "too long"],
     [["cp", "a", "b"], "one side has to be in a sandbox"],
+    [["doctor", "--registry", "http://127.0.0.1:1"], "doctor looks at this machine alone"],
     [["image", "import", "-"], "not read from standard input"],
     [["create"], "nothing to create from"],
     [["commit", "a1b2", "img", "--change", "EXPOSE 80"], "not understood"],

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { loadAgentConfig } from "../../config/load.js";
-import { type Cli, leaf } from "../session.js";
+import { type Cli, leaf, usage } from "../session.js";
 
 interface DoctorOptions {
   readonly config?: string;
@@ -13,7 +13,10 @@ export function doctorCommand(cli: Cli): Command {
   return leaf("doctor", "Tell what this machine can do, and what to do about the rest", ["doctor"])
     .option("--config <path>", "the agent's configuration (default: /etc/ramet/agent.toml, if it exists)")
     .action(
-      cli.action(async ({ io, out, signal, socketPath }, { config: path }: DoctorOptions) => {
+      cli.action(async (session, { config: path }: DoctorOptions) => {
+        const { io, out, signal, socketPath, registryUrl } = session;
+        if (registryUrl !== undefined)
+          throw usage("doctor looks at this machine alone", "run it on the node, without --registry");
         const flags = { "--config": path, "--socket": socketPath };
         const argv = Object.entries(flags).flatMap(([flag, text]) =>
           text === undefined ? [] : [flag, text],
