@@ -4,6 +4,7 @@ import type { Duplex } from "node:stream";
 import type { HttpExchange } from "../lib/carry-http.js";
 import type { UpgradeExchange } from "../lib/carry-upgrade.js";
 import { cutResponse } from "../lib/cut-response.js";
+import { anyNumber, headerBytesBetween } from "../lib/http-message.js";
 import type { Ports } from "../node/ports.js";
 import { type PortTarget, parseTarget, targetHeader } from "../sandbox/port-target.js";
 import type { EnvdDeps } from "./deps.js";
@@ -41,7 +42,8 @@ export function openCarrier(deps: CarrierDeps): NodeCarrier {
   }
 
   /** Listens nowhere: connections are handed to it. */
-  const server = createServer({ requestTimeout: 0, keepAliveTimeout: 0 });
+  const server = createServer({ requestTimeout: 0, keepAliveTimeout: 0, maxHeaderSize: headerBytesBetween });
+  server.maxHeadersCount = anyNumber;
   server.on("request", (message, response) => {
     const target = takeTarget(message);
     if (target === undefined) response.destroy();

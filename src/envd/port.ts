@@ -83,7 +83,7 @@ async function carry(ways: Ways, exchange: HttpExchange, target: CarrierTarget):
         await carryRequest(
           exchange,
           { agent: ways.kept.agent, host: sandbox, port },
-          { ...target, onAnswer: calm },
+          { ...target, onAnswer: calm, isForeign: true },
         );
         return;
       } catch (thrown) {
@@ -91,7 +91,7 @@ async function carry(ways: Ways, exchange: HttpExchange, target: CarrierTarget):
       }
     }
     const connection = await dialFor(ways.dial, response, target);
-    await carryRequest(exchange, { connection }, { ...target, onAnswer: calm });
+    await carryRequest(exchange, { connection }, { ...target, onAnswer: calm, isForeign: true });
   } finally {
     calm();
   }
@@ -128,7 +128,7 @@ const noAnswerBody = ({ sandbox, port }: CarrierTarget) => ({
 async function upgradePort(dial: Dial, exchange: UpgradeExchange, target: CarrierTarget): Promise<void> {
   const { socket } = exchange;
   try {
-    await carryUpgrade(exchange, await dialFor(dial, socket, target), target);
+    await carryUpgrade(exchange, await dialFor(dial, socket, target), { ...target, isForeign: true });
   } catch (thrown) {
     if (isRefused(thrown)) refuseUpgrade(socket, JSON.stringify(closedPortBody(target)));
     else socket.destroy();

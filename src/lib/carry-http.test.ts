@@ -11,6 +11,7 @@ import { type AddressInfo, connect, createServer, type Server } from "node:net";
 import { text } from "node:stream/consumers";
 import { afterEach, describe, expect, it } from "vitest";
 import { carryRequest, type HttpExchange } from "./carry-http.js";
+import { anyNumber, headerBytesMax } from "./http-message.js";
 import { openScope } from "./scope.js";
 
 let scope = openScope();
@@ -47,7 +48,8 @@ async function serve(answer: string) {
 const carrier =
   (port: number): RequestListener =>
   (request: IncomingMessage, response: ServerResponse) => {
-    carryRequest({ request, response }, { connection: connect(port, "127.0.0.1") }).catch(() => {
+    const way = { connection: connect(port, "127.0.0.1") };
+    carryRequest({ request, response }, way, { isForeign: true }).catch(() => {
       response.writeHead(502);
       response.end("no answer");
     });
@@ -118,11 +120,42 @@ describe("an answer, by HTTP/2", () => {
   });
 });
 
-it("refuses an answer whose reason HTTP/1.1 does not let through, by itself", async () => {
-  const { port } = await serve("HTTP/1.1 200 O\x01K\r\nContent-Length: 2\r\n\r\nhi");
-  const socket = connect(await listen(createHttp1(carrier(port))), "127.0.0.1");
-  socket.write("GET / HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n");
-  expect(await text(socket)).toMatch(/^HTTP\/1.1 502 Bad Gateway\r\n/);
+/** As it comes, byte by byte. */
+async function byHttp1(port: number, request = "GET / HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n") {
+  const gateway = createHttp1({ maxHeaderSize: headerBytesMax }, carrier(port));
+  gateway.maxHeadersCount = anyNumber;
+  const socket = connect(await listen(gateway), "127.0.0.1");
+  socket.setEncoding("latin1").write(request, "latin1");
+  return text(socket);
+}
+
+describe("an answer, by HTTP/1.1", () => {
+  it("is refused by itself, if its reason cannot be passed on", async () => {
+    const { port } = await serve("HTTP/1.1 200 O\x01K\r\nContent-Length: 2\r\n\r\nhi");
+    expect(await byHttp1(port)).toMatch(/^HTTP\/1.1 502 Bad Gateway\r\n/);
+  });
+
+  it("has all of its headers, to the byte, up to 64 KiB", async () => {
+    const many = Array.from({ length: 2000 }, (_, index) => `X-${index}: caf\xe9`);
+    const { port } = await serve(answerWith(...many, `X-Large: ${"a".repeat(20_000)}`));
+    const seen = await byHttp1(port);
+    expect(seen).toMatch(/^HTTP\/1.1 200 OK\r\n/);
+    expect(seen).toMatch(/\r\nX-1999: caf\xe9\r\nX-Large: a{20000}\r\nContent-Length: 2\r\n(.+\r\n)*\r\nhi$/);
+    const large = await serve(answerWith(`X-Large: ${"a".repeat(headerBytesMax)}`));
+    expect(await byHttp1(large.port)).toMatch(/^HTTP\/1.1 502 /);
+  });
+
+  it("may be written by hand: without CR, or with a length beside a coding", async () => {
+    const { port } = await serve("HTTP/1.0 200 OK\nContent-Type: text/plain\n\nhi");
+    expect(await byHttp1(port)).toMatch(
+      /^HTTP\/1.1 200 OK\r\nContent-Type: text\/plain\r\n(.+\r\n)*\r\n2\r\nhi\r\n/,
+    );
+    const both = "Content-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n";
+    const twice = await serve(`HTTP/1.1 200 OK\r\n${both}`);
+    const seen = await byHttp1(twice.port);
+    expect(seen).toMatch(/\r\n\r\n2\r\nhi\r\n0\r\n\r\n$/);
+    expect(seen).not.toMatch(/content-length/i);
+  });
 });
 
 describe("a request", () => {
@@ -146,6 +179,14 @@ describe("a request", () => {
     expect(asked[0]).toMatch(/^Host: here\r$/m);
     expect(asked[0]).toMatch(/^Content-Length: 2\r$/m);
     expect(asked[0]).not.toContain("X-Of-It");
+  });
+
+  it("has all of its headers, and says that it has no body where it may have one", async () => {
+    const { port, asked } = await serve(answerWith());
+    const many = Array.from({ length: 1500 }, (_, index) => `X-${index}: caf\xe9\r\n`).join("");
+    await byHttp1(port, `POST / HTTP/1.1\r\nHost: here\r\nConnection: close\r\n${many}\r\n`);
+    expect(asked[0]).toMatch(/\r\nX-1499: caf\xe9\r\nContent-Length: 0\r\n/);
+    expect(asked[0]).not.toMatch(/transfer-encoding/i);
   });
 
   it("is given up that has no client any more when its turn comes", async () => {

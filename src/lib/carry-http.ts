@@ -4,6 +4,7 @@ import {
   type Agent as HttpAgent,
   request as httpRequest,
   type IncomingMessage,
+  type RequestOptions,
   type ServerResponse,
 } from "node:http";
 import type { Agent as HttpsAgent } from "node:https";
@@ -11,8 +12,11 @@ import type { Duplex } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { cutResponse, isClosed } from "./cut-response.js";
 import {
+  anyNumber,
   type HeaderOptions,
   hasBody,
+  headerBytesBetween,
+  headerBytesMax,
   headersFor,
   headersOf,
   headersOfHttp2,
@@ -40,6 +44,8 @@ export class StaleConnection extends Error {
 export interface CarryOptions extends HeaderOptions {
   /** The answer begins. */
   readonly onAnswer?: () => void;
+  /** The server is anybody's: what clients put up with as a rule is let pass, such as lines that end without a CR. */
+  readonly isForeign?: boolean;
 }
 
 /**
@@ -80,7 +86,9 @@ function writeHead(answer: IncomingMessage, response: ServerResponse, byHttp2: b
   try {
     if (byHttp2) response.writeHead(status, headersOfHttp2(answer.headers));
     else response.writeHead(status, answer.statusMessage ?? "", ofMessage(answer.rawHeaders));
-    response.flushHeaders();
+    // Bytes as they came: by itself, Node sends a head without a body as UTF-8.
+    if (byHttp2) response.flushHeaders();
+    else response.write("", "latin1");
   } catch (thrown) {
     for (const name of response.getHeaderNames()) response.removeHeader(name);
     if (!byHttp2) response.statusMessage = "";
@@ -113,13 +121,36 @@ function begin(request: IncomingMessage, way: Way, options: CarryOptions): Clien
     "connection" in way
       ? { createConnection: () => way.connection }
       : { agent: way.agent, protocol: protocolOf(way.agent), host: way.host, port: way.port };
-  return httpRequest({
+  const headers = [...headersFor(ofMessage(headersOf(request)), options), ...lengthOfNothing(request)];
+  return send(request, to, headers, options);
+}
+
+/** The request's line and these headers. */
+export function send(
+  { method, url }: IncomingMessage,
+  to: RequestOptions,
+  headers: readonly string[],
+  { isForeign = false }: CarryOptions,
+): ClientRequest {
+  const asking = httpRequest({
     ...to,
-    ...(request.method === undefined ? {} : { method: request.method }),
-    ...(request.url === undefined ? {} : { path: request.url }),
+    ...(method === undefined ? {} : { method }),
+    ...(url === undefined ? {} : { path: url }),
     setHost: false,
-    headers: headersFor(ofMessage(headersOf(request)), options),
+    headers,
+    insecureHTTPParser: isForeign,
+    maxHeaderSize: isForeign ? headerBytesMax : headerBytesBetween,
   });
+  asking.maxHeadersCount = anyNumber;
+  return asking;
+}
+
+/** Node takes these for requests without a body; of others it would say that it comes in pieces. */
+const bodiless: ReadonlySet<string> = new Set(["GET", "HEAD", "DELETE", "OPTIONS", "TRACE", "CONNECT"]);
+
+function lengthOfNothing(request: IncomingMessage): string[] {
+  const isSaid = hasBody(request) || "content-length" in request.headers;
+  return isSaid || bodiless.has(request.method ?? "GET") ? [] : ["Content-Length", "0"];
 }
 
 /** Node's types do not say it; an agent of TLS refuses requests that ask for another. */

@@ -1,9 +1,9 @@
 /** A request that leaves HTTP: as it came, and then whatever either side sends, once the other side has agreed. */
-import { request as httpRequest, type IncomingMessage, ServerResponse } from "node:http";
+import { type IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { type CarryOptions, giveAnswer } from "./carry-http.js";
+import { type CarryOptions, giveAnswer, send } from "./carry-http.js";
 import { headersFor, pairs } from "./http-message.js";
 
 /** A request that leaves HTTP: the connection is the client's from then on. */
@@ -62,13 +62,8 @@ interface Asked {
 }
 
 function ask(request: IncomingMessage, connection: Duplex, options: CarryOptions): Promise<Asked> {
-  const asking = httpRequest({
-    createConnection: () => connection,
-    ...(request.method === undefined ? {} : { method: request.method }),
-    ...(request.url === undefined ? {} : { path: request.url }),
-    setHost: false,
-    headers: headersFor(request.rawHeaders, options),
-  });
+  const headers = headersFor(request.rawHeaders, options);
+  const asking = send(request, { createConnection: () => connection }, headers, options);
   return new Promise((resolve, reject) => {
     asking.once("upgrade", (answer, _connection, first) => resolve({ answer, first }));
     asking.once("response", (answer) => resolve({ answer }));

@@ -2,6 +2,13 @@
 import type { IncomingMessage } from "node:http";
 import type { Http2ServerRequest } from "node:http2";
 
+/** Of one message's head, in both versions of HTTP; Node's own for HTTP/1.1 is 16 KiB. */
+export const headerBytesMax = 64 * 1024;
+/** Between registry and node, who add a little to what was let through. */
+export const headerBytesBetween = 2 * headerBytesMax;
+/** Node's own number of lines is 1,000; what is beyond it would be left out without a word. */
+export const anyNumber = 0;
+
 export interface HeaderOptions {
   /** In lower case; added to what the client has sent, and in place of the same from it. */
   readonly add?: Readonly<Record<string, string>>;
@@ -23,7 +30,7 @@ export const isHttp2 = ({ httpVersionMajor }: IncomingMessage): boolean => httpV
  * first counts, and lists are joined.
  */
 export function headersOfHttp2(headers: NodeJS.Dict<string | string[]>): Record<string, string | string[]> {
-  const passed = passing(String(headers["connection"] ?? ""));
+  const passed = passing(String(headers["connection"] ?? ""), "transfer-encoding" in headers);
   const entries = Object.entries(headers).filter(([name]) => passed(name) && !ofHttp1.has(name));
   return Object.fromEntries(entries) as Record<string, string | string[]>;
 }
@@ -39,16 +46,23 @@ const ofHttp1: ReadonlySet<string> = new Set(["transfer-encoding", "te", "http2-
 /** Whoever names them as such does not know what they are: how the body is framed, and whose it is, stays. */
 const ofMessageAlone: ReadonlySet<string> = new Set(["content-length", "host", "transfer-encoding"]);
 
-/** Whether a header of that name in lower case goes on, by what the message says of its connection. */
-function passing(connection = ""): (name: string) => boolean {
+/**
+ * Whether a header of that name in lower case goes on, by what the message says of its connection. A length beside a
+ * coding says nothing (RFC 9112, 6.3).
+ */
+function passing(connection: string, isCoded: boolean): (name: string) => boolean {
   const named = connection.split(",").map((name) => name.trim().toLowerCase());
-  return (name) => !ofConnection.has(name) && (!named.includes(name) || ofMessageAlone.has(name));
+  return (name) =>
+    !ofConnection.has(name) &&
+    (!named.includes(name) || ofMessageAlone.has(name)) &&
+    !(isCoded && name === "content-length");
 }
 
 export function ofMessage(raw: readonly string[]): string[] {
   const all = pairs(raw);
   const said = all.filter(([name]) => name.toLowerCase() === "connection").map(([, value]) => value);
-  const passed = passing(said.join());
+  const isCoded = all.some(([name]) => name.toLowerCase() === "transfer-encoding");
+  const passed = passing(said.join(), isCoded);
   return all.filter(([name]) => passed(name.toLowerCase())).flat();
 }
 

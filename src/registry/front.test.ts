@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { connect as connectHttp2, constants } from "node:http2";
 import { get, request as httpsRequest } from "node:https";
@@ -44,6 +45,22 @@ function raw(port: number, text: string): Promise<string> {
 
 const request = (host: string, more = "Connection: close") =>
   `GET /route HTTP/1.1\r\nHost: ${host}\r\n${more}\r\n\r\n`;
+
+it("takes 64 KiB of headers, however many", async () => {
+  const { front, port } = await serve();
+  front.intercept({
+    request({ rawHeaders }, response) {
+      response.setHeader("Connection", "close").end(`seen ${rawHeaders.length / 2}`);
+      return true;
+    },
+    upgrade: () => false,
+  });
+  const many = Array.from({ length: 2000 }, (_, index) => `X-${index}: 1`);
+  expect(await raw(port, request("here", [...many, `X-Large: ${"a".repeat(30_000)}`].join("\r\n")))).toMatch(
+    /seen 2002$/,
+  );
+  expect(await raw(port, request("here", `X-Large: ${"a".repeat(65_536)}`))).toMatch(/^HTTP\/1.1 431 /);
+});
 
 it("gives routes what nobody takes before them", async () => {
   const { front, port } = await serve();
@@ -98,6 +115,27 @@ describe("by TLS", () => {
     const post = { ":method": "POST", ":path": "/route", "content-type": "text/x" };
     const streams = Array.from({ length: 20 }, () => session.request(post).end("x".repeat(300_000)));
     expect(await Promise.all(streams.map((stream) => text(stream)))).toEqual(streams.map(() => "300000"));
+  });
+
+  it("carries as many headers by HTTP/2", async () => {
+    const { front, port } = await serve(identity());
+    const many = (count: number) =>
+      Object.fromEntries(Array.from({ length: count }, (_, index) => [`x-${index}`, "1"]));
+    front.intercept({
+      request(_request, response) {
+        response.writeHead(200, many(4000)).end();
+        return true;
+      },
+      upgrade: () => false,
+    });
+    const session = connectHttp2(`https://localhost:${port}`, {
+      rejectUnauthorized,
+      maxHeaderListPairs: 5000,
+    });
+    scope.defer(() => session.destroy());
+    const stream = session.request({ ":path": "/", ...many(800), "x-large": "a".repeat(30_000) });
+    const [head] = await once(stream, "response");
+    expect(head).toMatchObject(many(4000));
   });
 
   it("tells an answer that was cut off from one that has ended", async () => {

@@ -12,6 +12,7 @@ import {
 import { createSecureServer, type Http2SecureServer } from "node:http2";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
+import { anyNumber, headerBytesMax } from "../lib/http-message.js";
 import type { Certificate } from "./certificate.js";
 
 export interface Interceptor {
@@ -40,7 +41,8 @@ export function openFront(tls?: Certificate): Front {
   let interceptor: Interceptor | undefined;
   let secure: Http2SecureServer | undefined;
   // Bodies for sandboxes take as long as they take.
-  const options = { requestTimeout: 0, headersTimeout: headersMs, keepAliveTimeout: keepAliveMs };
+  const times = { requestTimeout: 0, headersTimeout: headersMs, keepAliveTimeout: keepAliveMs };
+  const limits = { ...times, maxHeaderSize: headerBytesMax, maxHeadersCount: anyNumber };
   return {
     intercept(given) {
       interceptor = given;
@@ -54,7 +56,9 @@ export function openFront(tls?: Certificate): Front {
       };
       if (tls !== undefined) secure = createSecureServer({ ...secureOptions, ...tls });
       const server =
-        secure === undefined ? createServer(options, listener) : serveTls(secure, options, listener);
+        secure === undefined
+          ? Object.assign(createServer(limits, listener), limits)
+          : serveTls(secure, limits, listener);
       server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
         if (interceptor?.upgrade(request, socket, head) === true) return;
         // To go on in HTTP is what a server may do that is offered something else (RFC 9110, 7.8).
@@ -66,7 +70,9 @@ export function openFront(tls?: Certificate): Front {
   };
 }
 
-type Times = Pick<Server, "requestTimeout" | "headersTimeout" | "keepAliveTimeout">;
+type Limits = Pick<Server, "requestTimeout" | "headersTimeout" | "keepAliveTimeout" | "maxHeadersCount"> & {
+  readonly maxHeaderSize: number;
+};
 
 /** Bytes that are on their way to us of one stream, and of all of a connection: Node's own 64 KiB stop at each round trip. */
 const streamWindow = 1024 * 1024;
@@ -75,15 +81,22 @@ const streamsMax = 1000;
 
 const secureOptions = {
   allowHTTP1: true,
-  settings: { initialWindowSize: streamWindow, maxConcurrentStreams: streamsMax },
+  settings: {
+    initialWindowSize: streamWindow,
+    maxConcurrentStreams: streamsMax,
+    maxHeaderListSize: headerBytesMax,
+  },
+  maxHeaderListPairs: 4000,
+  // Of an answer, reckoned with more for each line than there is in it.
+  maxSendHeaderBlockLength: 4 * headerBytesMax,
   // Of a connection, in MiB: it takes no streams beyond it, and each may have a window in memory.
   maxSessionMemory: 256,
   noDelay: true,
 };
 
 /** Its answers and requests are of the library's HTTP/2, which takes them for those of HTTP/1.1 as far as we use them. */
-function serveTls(secure: Http2SecureServer, times: Times, listener: RequestListener) {
-  const server = Object.assign(secure as unknown as Server, times);
+function serveTls(secure: Http2SecureServer, limits: Limits, listener: RequestListener) {
+  const server = Object.assign(secure as unknown as Server, limits);
   server.on("request", listener);
   secure.on("session", (session) => session.setLocalWindowSize(connectionWindow));
   const sockets = new Set<TLSSocket>();
