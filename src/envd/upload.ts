@@ -9,7 +9,7 @@ import { invalid } from "./failure.js";
 import { readForm } from "./form.js";
 import { answerJson } from "./http.js";
 import { metadataOf } from "./metadata.js";
-import { placeOf } from "./place.js";
+import { placeOf, shown } from "./place.js";
 import { checkUser } from "./user.js";
 
 export async function upload(deps: EnvdDeps, exchange: Exchange, signal: AbortSignal): Promise<void> {
@@ -19,6 +19,7 @@ export async function upload(deps: EnvdDeps, exchange: Exchange, signal: AbortSi
     sandbox: target.sandbox,
     user: checkUser(url.searchParams.get("username") ?? ""),
     metadata: metadataOf(request.headers),
+    taken: new Set<string>(),
   };
   const type = (request.headers["content-type"] ?? "").split(";")[0]?.trim().toLowerCase();
   const write = (to: string, data: AsyncIterable<Uint8Array>) => writeFile(deps, into, { to, data }, signal);
@@ -48,15 +49,20 @@ interface Into {
   readonly sandbox: string;
   readonly user: string | undefined;
   readonly metadata: Readonly<Record<string, string>>;
+  /** By files of the same request: what would be written over is somebody's mistake. */
+  readonly taken: Set<string>;
 }
 
 async function writeFile(
   { node }: EnvdDeps,
-  { metadata, ...who }: Into,
+  { metadata, taken, ...who }: Into,
   { to, data }: { readonly to: string; readonly data: AsyncIterable<Uint8Array> },
   signal: AbortSignal,
 ) {
   const place = await placeOf(node, who, to, signal);
+  if (taken.has(place.path))
+    throw invalid(`two files of the upload are for ${shown(place.path)}; the first is written`);
+  taken.add(place.path);
   const file = await node.files.write(place, { mode: 0o666, parents: true, inPlace: true }, data, signal);
   await node.files.setAttributes(place, metadataPrefix, metadata, signal);
   return written(file, metadata);
