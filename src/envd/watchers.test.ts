@@ -1,4 +1,5 @@
 import { expect, it } from "vitest";
+import { EventType } from "../gen/e2b/filesystem_pb.js";
 import { DomainError } from "../lib/errors.js";
 import type { Event } from "./watch.js";
 import { openWatchers } from "./watchers.js";
@@ -52,4 +53,20 @@ it("is set again for the next who asks, where one left before it was", async () 
   watch.ready = true;
   expect(await watchers.take("a", id, never)).toEqual([]);
   expect(watch.opened).toBe(3);
+});
+
+it("tells what came before the directory was gone, and then that it is", async () => {
+  const { watchers } = deployment();
+  const last: Event = { name: "last", type: EventType.REMOVE };
+  let isGone = false;
+  async function* once(): AsyncGenerator<Event | "ready"> {
+    if (isGone) throw new DomainError("not_found", "no such directory");
+    isGone = true;
+    yield "ready";
+    yield last;
+  }
+  const id = await watchers.create("a", once, never);
+  await settled();
+  expect(await watchers.take("a", id, never)).toEqual([last]);
+  await expect(watchers.take("a", id, never)).rejects.toMatchObject({ code: "not_found" });
 });

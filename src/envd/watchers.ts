@@ -82,7 +82,12 @@ export function openWatchers(node: Pick<EnvdNode, "sandboxes">): Watchers {
       const watcher = find(sandbox, id);
       if (watcher.ended !== undefined) {
         delete watcher.ended;
-        await follow(watcher, (thrown) => end(id, watcher, thrown), signal);
+        try {
+          await follow(watcher, (thrown) => end(id, watcher, thrown), signal);
+        } catch (thrown) {
+          // How it came to its end is told before that it has.
+          if (watcher.events.length === 0 || signal.aborted) throw thrown;
+        }
       }
       const { events, hasLost } = watcher;
       watcher.events = [];
