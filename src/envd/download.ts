@@ -64,10 +64,14 @@ async function send(
   signal: AbortSignal,
 ): Promise<void> {
   // Files of /proc say that they are empty, and are not.
-  const size = range?.length ?? (file.sizeBytes === 0 ? undefined : file.sizeBytes);
-  const wanted = { offset: range?.offset ?? 0, ...(size === undefined ? {} : { length: size }) };
+  const said = range?.length ?? (file.sizeBytes === 0 ? undefined : file.sizeBytes);
+  const wanted = { offset: range?.offset ?? 0, ...(said === undefined ? {} : { length: said }) };
   const { data } = await node.files.read(place, wanted, signal);
-  const pieces = data[Symbol.asyncIterator]();
+  // Those of /sys say that they have a page, and have less: what is small is read before its length is told.
+  const isSmall = range === undefined && said !== undefined && said <= pageBytes;
+  const small = isSmall ? await collect(data) : undefined;
+  const size = small?.length ?? said;
+  const pieces = (small === undefined ? data : just(small))[Symbol.asyncIterator]();
   // An answer that cannot even begin is a failure with a status.
   const first = await pieces.next();
   if (range !== undefined)
@@ -83,6 +87,18 @@ async function send(
   await (isPacked
     ? pipeline(content, createGzip(), response, { signal })
     : sendAll(content, response, signal));
+}
+
+const pageBytes = 4096;
+
+async function collect(data: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const pieces: Uint8Array[] = [];
+  for await (const piece of data) pieces.push(piece);
+  return Buffer.concat(pieces);
+}
+
+async function* just(piece: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield piece;
 }
 
 /** As a pipeline, with no stream between the pieces and the answer. */

@@ -118,6 +118,15 @@ describe("plain routes", () => {
     await sandbox.files.write("/tmp/nothing", "");
     expect((await ask("/files?path=/tmp/nothing")).headers.get("content-length")).toBe("0");
     expect((await ask("/files?path=/proc/self/comm")).body).toMatch(/\w/);
+    // They say that they have 4,096 bytes.
+    expect((await ask("/files?path=/sys/devices/system/cpu/online")).body).toMatch(/^0/);
+  });
+
+  it("refuse a form with two files for one path, whose first is written", async () => {
+    const form = new FormData();
+    for (const name of ["/tmp/twice", "/tmp/form/../twice"]) form.append("file", new Blob([name]), name);
+    expect(await ask("/files", { body: form })).toMatchObject({ status: 400, body: { code: 400 } });
+    expect(await sandbox.files.read("/tmp/twice")).toBe("/tmp/twice");
   });
 
   it("take forms of several files, under their whole names", async () => {
