@@ -43,7 +43,7 @@ class ChartFormatter(BaseFormatter):
         from _ramet_charts import chart_of  # type: ignore[import-not-found]
 
         try:
-            return chart_of(shown)
+            return plain(chart_of(shown))
         # A picture of it is shown in any case.
         except Exception:
             return {}

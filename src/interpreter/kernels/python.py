@@ -59,9 +59,9 @@ class RunEnvironment:
     what programs have written by then is of this run.
     """
 
-    def __init__(self, shell: Any) -> None:
+    def __init__(self, shell: Any, streams: Any) -> None:
         self._shell = shell
-        self._streams = (sys.stdout, sys.stderr)
+        self._streams = streams
         self._before: dict[str, str | None] = {}
         shell.events.register("pre_run_cell", self._enter)
         shell.events.register("post_run_cell", self._leave)
@@ -74,8 +74,8 @@ class RunEnvironment:
         os.environ.update(env)
 
     def _leave(self, _result: Any) -> None:
-        for stream in self._streams:
-            stream.catch_up()
+        self._streams.restore()
+        self._streams.catch_up()
         for name, value in self._before.items():
             if value is None:
                 os.environ.pop(name, None)
@@ -102,7 +102,11 @@ def main(arguments: list[str]) -> None:
     load("streams")
     app = KernelApp.instance()
     app.initialize([*_OPTIONS, *(argument for argument in arguments if argument != "--warm")])
-    RunEnvironment(app.shell)
+    messages = load("messages")
+    app.session.pack = messages.pack
+    streams = messages.Streams()
+    messages.answer_always(app.kernel, streams)
+    RunEnvironment(app.shell, streams)
     load("charts")
     load("formats").install(app.shell)
     load("images").install()

@@ -40,6 +40,10 @@ class WatchedStream(OutStream):
         self._unsent = 0
         super().flush()
 
+    def close(self) -> None:
+        """The kernel writes to it as well: a program that closes its own stays with an open one."""
+        self.flush()
+
     def _setup_stream_redirects(self, name: str) -> None:
         self._passing = threading.Lock()
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")

@@ -268,6 +268,27 @@ describe.skipIf(archive === undefined)("the code interpreter", () => {
     expect(results[0]?.html).toContain("<table");
   });
 
+  it.each([
+    ["import sys; sys.stdout = None; kept = 1", undefined],
+    ["sys.stdout = sys.stderr = None; 1 / 0", /^AttributeError/],
+    ["sys.stdout.close()", undefined],
+    ["raise ValueError('half a character: \\ud800')", /^ValueError: half a character: \ufffd/],
+  ])("ends a run that leaves nowhere to write, or text that is none: %s", async (code, expected) => {
+    const { error } = await sandbox.runCode(code, { timeoutMs: 10_000 });
+    const said = error === undefined ? undefined : `${error.name}: ${error.value}`;
+    if (expected === undefined) expect(said).toBeUndefined();
+    else expect(said).toMatch(expected);
+    const after = await sandbox.runCode("print(kept, '\\ud800.'); sys.stdout.flush()");
+    expect(outputOf(after)).toBe("1 \ufffd.\n");
+  });
+
+  it("tells numbers that JSON does not have without a word of its own", async () => {
+    const bars = "import matplotlib.pyplot as plt; _ = plt.bar(['a', 'b'], [1, float('nan')]); plt.show()";
+    const { results, logs } = await sandbox.runCode(bars);
+    expect(results[0]?.chart).toMatchObject({ elements: [{ value: 1 }, { value: null }] });
+    expect(logs.stderr).toEqual([]);
+  });
+
   it("starts a kernel that has ended anew", async () => {
     const { error } = await sandbox.runCode("import os; os._exit(3)", { language: "python" });
     expect(error).toMatchObject({
