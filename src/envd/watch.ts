@@ -91,7 +91,8 @@ async function* eventsOf(
     if (eventType === undefined) continue;
     const entry =
       includeEntry && withEntry.includes(type) ? await look({ ...place, path }, signal) : undefined;
-    const name = posix.relative(root, path);
+    // As E2B calls the directory itself.
+    const name = posix.relative(root, path) || ".";
     yield { name, type: eventType, ...(entry === undefined ? {} : { entry }) };
   }
 

@@ -202,4 +202,24 @@ describe("a watch", () => {
     );
     await expect(sandbox.files.watchDir("/tmp/none", () => {})).rejects.toThrow(NotFoundError);
   });
+
+  it("calls the directory itself by a dot, and ends without an error when that is gone", async () => {
+    await sandbox.files.makeDir("/tmp/passing");
+    const seen: string[] = [];
+    const ended = new Promise((resolve) => {
+      const options = { timeoutMs: 0, onExit: resolve };
+      void sandbox.files.watchDir(
+        "/tmp/passing",
+        ({ type, name }) => void seen.push(`${type} ${name}`),
+        options,
+      );
+    });
+    await becomes("watched", async () => {
+      await sandbox.commands.run("chmod 700 /tmp/passing");
+      return seen.includes("chmod .");
+    });
+    await sandbox.files.remove("/tmp/passing");
+    expect(await ended).toBeUndefined();
+    expect(seen.at(-1)).toBe("remove .");
+  });
 });
