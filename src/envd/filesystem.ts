@@ -74,18 +74,24 @@ function changing({ node }: EnvdDeps) {
         call,
         signal,
       ) => {
-        const from = await placeOf(node, call, source, signal);
+        const from = await placeOf(node, call, named(source), signal);
         const to = await placeOf(node, call, destination, signal);
         const file = await files.rename(from, to.path, { parents: true }, signal);
         return { entry: await entryOf(node, to, file, signal) };
       },
     ),
     remove: answering(async ({ path }: OnePath, call, signal) => {
-      const place = await placeOf(node, call, path, signal);
+      const place = await placeOf(node, call, named(path), signal);
       await files.remove(place, { recursive: true, missingOk: true }, signal);
       return {};
     }),
   };
+}
+
+/** An empty path is the user's home, which nobody means to lose by a variable that was not set. */
+function named(path: string): string {
+  if (path === "") throw invalid("the path is missing");
+  return path;
 }
 
 /** A directory that is there is no error of the guest's; what it finds in the way is something else. */

@@ -78,6 +78,13 @@ it("a file that does not fit says so, and one that does is written", async () =>
   }
 });
 
+it("an empty path is not taken for the home, to remove or move it", async () => {
+  await expect(sandbox.files.remove("")).rejects.toThrow(InvalidArgumentError);
+  await expect(sandbox.files.rename("", "/tmp/home")).rejects.toThrow(InvalidArgumentError);
+  expect(await sandbox.files.exists("/home/user")).toBe(true);
+  expect(await sandbox.files.list("")).toEqual(await sandbox.files.list("/home/user"));
+});
+
 describe("a terminal", () => {
   it.each([
     [0, 0],
