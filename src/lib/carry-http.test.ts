@@ -145,6 +145,15 @@ describe("an answer, by HTTP/1.1", () => {
     expect(await byHttp1(large.port)).toMatch(/^HTTP\/1.1 502 /);
   });
 
+  it("comes in no pieces to a client that knows none", async () => {
+    const { port } = await serve(
+      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n4\r\n all\r\n0\r\nX-Sum: 5\r\n\r\n",
+    );
+    const seen = await byHttp1(port, "GET / HTTP/1.0\r\nHost: here\r\n\r\n");
+    expect(seen).toMatch(/^HTTP\/1.1 200 OK\r\n(.+\r\n)*\r\nhi all$/);
+    expect(seen).not.toMatch(/transfer-encoding/i);
+  });
+
   it("may be written by hand: without CR, or with a length beside a coding", async () => {
     const { port } = await serve("HTTP/1.0 200 OK\nContent-Type: text/plain\n\nhi");
     expect(await byHttp1(port)).toMatch(

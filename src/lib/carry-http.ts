@@ -85,7 +85,7 @@ function writeHead(answer: IncomingMessage, response: ServerResponse, byHttp2: b
   const status = answer.statusCode ?? 502;
   try {
     if (byHttp2) response.writeHead(status, headersOfHttp2(answer.headers));
-    else response.writeHead(status, answer.statusMessage ?? "", ofMessage(answer.rawHeaders));
+    else response.writeHead(status, answer.statusMessage ?? "", headersFrom(answer, response.req));
     // Bytes as they came: by itself, Node sends a head without a body as UTF-8.
     if (byHttp2) response.flushHeaders();
     else response.write("", "latin1");
@@ -94,6 +94,15 @@ function writeHead(answer: IncomingMessage, response: ServerResponse, byHttp2: b
     if (!byHttp2) response.statusMessage = "";
     throw thrown;
   }
+}
+
+/** HTTP/1.0 has no pieces: its body ends with the connection. */
+function headersFrom({ rawHeaders }: IncomingMessage, { httpVersion }: IncomingMessage): string[] {
+  const headers = ofMessage(rawHeaders);
+  if (httpVersion !== "1.0") return headers;
+  return pairs(headers)
+    .filter(([name]) => name.toLowerCase() !== "transfer-encoding")
+    .flat();
 }
 
 /** HTTP/2's answers take them by name alone. */
