@@ -45,7 +45,8 @@ struct reader {
 struct relay {
     int fd;
     struct buf to_inner;
-    bool connecting, try_v6, from_host_end, from_inner_end, told_inner, told_host, host_gone;
+    // deaf: the inner side takes nothing any more.
+    bool connecting, try_v6, from_host_end, from_inner_end, told_inner, told_host, host_gone, deaf;
 };
 
 struct conn {

@@ -51,6 +51,14 @@ void relay_start(struct conn *c) {
     frame_empty(&c->out, FRAME_OK);
 }
 
+// A server may answer, and leave without having read the rest: what it has said is still told, and what the host
+// goes on sending is taken, since a host that cannot send may not look at what it was sent.
+static void deafen(struct conn *c) {
+    struct buf *rest = &c->relay.to_inner;
+    c->relay.deaf = true;
+    buf_drop(rest, buf_size(rest));
+}
+
 static bool send_waiting(struct conn *c, int side) {
     struct buf *b = waiting_for(c, side);
     while (buf_size(b) > 0) {
@@ -59,8 +67,12 @@ static bool send_waiting(struct conn *c, int side) {
             buf_drop(b, (size_t)n);
         } else if (errno == EINTR) {
             continue;
+        } else if (errno == EAGAIN) {
+            return true;
+        } else if (side == SIDE_INNER) {
+            deafen(c);
         } else {
-            return errno == EAGAIN;
+            return false;
         }
     }
     return true;
@@ -76,9 +88,14 @@ static bool carry(struct conn *c, int from) {
     ssize_t n = recv(fd_of(c, from), scratch, sizeof scratch, MSG_DONTWAIT);
     if (n == 0) {
         *ended = true;
+    } else if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+        return true;
+    } else if (n < 0 && from == SIDE_HOST) {
+        return false;
     } else if (n < 0) {
-        return errno == EAGAIN || errno == EINTR;
-    } else {
+        *ended = true;
+        deafen(c);
+    } else if (from == SIDE_INNER || !c->relay.deaf) {
         buf_put(waiting_for(c, to), scratch, (size_t)n);
     }
     return !waiting_for(c, to)->failed && send_waiting(c, to);
@@ -93,6 +110,9 @@ static void tell_ends(struct conn *c) {
     if (r->from_inner_end && !r->told_host && buf_size(&c->out) == 0) {
         r->told_host = true;
         shutdown(c->fd, SHUT_WR);
+    }
+    if (r->deaf && r->told_host && c->deadline == 0) {
+        c->deadline = now_ms() + FAREWELL_MS;
     }
     if (r->told_inner && r->told_host) {
         conn_drop(c, true);

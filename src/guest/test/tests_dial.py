@@ -29,6 +29,8 @@ while True:
         c.sendall(b"END")
     elif mode == b"r":
         c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\\1\\0\\0\\0\\0\\0\\0\\0")
+    elif mode == b"a":
+        c.sendall(b"answer")
     elif mode == b"w":
         for i in range(200): c.sendall(bytes([i]) * 50000)
     elif mode == b"k":
@@ -124,6 +126,18 @@ def test_bytes_sent_with_the_request(g):
     c.sock.shutdown(socket.SHUT_WR)
     c.expect(0x81)
     assert read_all(c) == b"earlyEND"
+
+
+def test_an_answer_before_the_end_of_what_is_sent(g):
+    s = serve(g, "4", 8080)
+    for _ in range(20):
+        c = g.dial(8080)
+        c.sock.sendall(b"a" + bytes(4_000_000))
+        c.sock.shutdown(socket.SHUT_WR)
+        assert read_all(c) == b"answer"
+        c.close()
+    until(lambda: g.usage()["connections"] == 2, "all closed")
+    s.c.close()
 
 
 def request(port):

@@ -1,5 +1,8 @@
 /** The plain routes, tokens and signatures, ports, and what a client sends that E2B's own would not. */
+import { once } from "node:events";
+import { type IncomingMessage, request } from "node:http";
 import { connect } from "node:net";
+import { text } from "node:stream/consumers";
 import { gzipSync } from "node:zlib";
 import { Sandbox } from "e2b";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -288,6 +291,28 @@ describe("ports", () => {
     expect(await raw(`GET /hostname HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`)).toMatch(
       /^HTTP\/1.1 200/,
     );
+  });
+
+  it("give the answer of a server that leaves without having read all", async () => {
+    const hasty = `
+import socket
+server = socket.create_server(("127.0.0.1", 8014))
+while True:
+    peer, _ = server.accept()
+    peer.recv(100)
+    peer.sendall(b"HTTP/1.1 413 Too Large\\r\\nContent-Length: 3\\r\\nConnection: close\\r\\n\\r\\nbig")
+    peer.close()`;
+    await sandbox.files.write("/tmp/hasty.py", hasty);
+    await sandbox.commands.run("python3 /tmp/hasty.py", { background: true });
+    await becomes("served", async () => (await ask("/", { port: 8014 })).status === 413);
+    const body = Buffer.alloc(20_000_000);
+    for (let round = 0; round < 10; round++) {
+      const headers = { "e2b-sandbox-id": sandbox.sandboxId, "e2b-sandbox-port": "8014" };
+      const sent = request(box.url, { method: "PUT", headers }).on("error", () => {});
+      sent.end(body);
+      const [answer] = (await once(sent, "response")) as [IncomingMessage];
+      expect([answer.statusCode, await text(answer)]).toEqual([413, "big"]);
+    }
   });
 
   it("carry what leaves HTTP", async () => {
