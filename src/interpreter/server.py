@@ -54,18 +54,22 @@ class Handler(RequestHandler):
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """As text, which is what clients show."""
+        self.set_header("Content-Type", "text/plain; charset=utf-8")
         thrown = kwargs.get("exc_info", (None, None, None))[1]
         for kind, status in _STATUS:
             if isinstance(thrown, kind):
                 self.set_status(status)
                 return self.finish(str(thrown))
         message = thrown.log_message if isinstance(thrown, HTTPError) and thrown.log_message else self._reason
-        self.set_header("Content-Type", "text/plain; charset=utf-8")
         self.finish(message)
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
         if not isinstance(value, tuple(kind for kind, _ in _STATUS)):
             super().log_exception(typ, value, tb)
+
+    def give(self, value: Any) -> None:
+        self.set_header("Content-Type", "application/json")
+        self.finish(json.dumps(value))
 
     def body(self, fields: Mapping[str, type]) -> dict[str, Any]:
         """An object; null is as good as absent, and what nobody knows is ignored."""
@@ -78,14 +82,14 @@ class Handler(RequestHandler):
         for name, kind in fields.items():
             if body.get(name) is not None and not isinstance(body[name], kind):
                 raise HTTPError(400, f"{name} is not of the right type")
-            if kind is str and "\0" in (body.get(name) or ""):
-                raise HTTPError(400, f"{name} has a NUL in it")
+            if kind is str and not _is_text(body.get(name) or ""):
+                raise HTTPError(400, f"{name} has a NUL or half a character in it")
         return {name: body.get(name) for name in fields}
 
 
 class Health(Handler):
     def get(self) -> None:
-        self.finish('"OK"')
+        self.give("OK")
 
 
 class Execute(Handler):
@@ -124,11 +128,11 @@ class Execute(Handler):
 
 class AllContexts(Handler):
     def get(self) -> None:
-        self.finish(json.dumps([_shown(context) for context in self.contexts.list()]))
+        self.give([_shown(context) for context in self.contexts.list()])
 
     async def post(self) -> None:
         body = self.body({"language": str, "cwd": str})
-        self.finish(_shown(await self.contexts.create(body["language"], body["cwd"])))
+        self.give(_shown(await self.contexts.create(body["language"], body["cwd"])))
 
 
 class OneContext(Handler):
@@ -149,9 +153,14 @@ def _shown(context: Context) -> dict[str, str]:
 
 def _environment(values: Mapping[Any, Any]) -> dict[str, str]:
     for name, value in values.items():
-        if not _NAME.fullmatch(name) or not isinstance(value, str) or "\0" in value:
+        if not _NAME.fullmatch(name) or not isinstance(value, str) or not _is_text(value):
             raise HTTPError(400, f"env_vars: {name!r} is no name, or its value no text without NUL")
     return dict(values)
+
+
+def _is_text(value: str) -> bool:
+    """JSON can say more: NUL, which no program is given, and lone surrogates, which are not to be encoded."""
+    return not re.search("[\0\ud800-\udfff]", value)
 
 
 async def serve(contexts: Contexts, ready: Callable[[], None]) -> None:

@@ -13,12 +13,15 @@ const { inspect } = require("node:util");
 const vm = require("node:vm");
 const { compile } = require("./javascript-code.cjs");
 
+/** Code may put something else in the place of what it finds. */
+const { parse, stringify } = JSON;
+
 const [input, output] = process.argv.slice(2, 4).map(Number);
 const isTypeScript = process.argv[4] === "typescript";
 
 /** The pipe is not read while the server is stopped: what does not fit is tried again. */
 function report(record) {
-  const bytes = Buffer.from(`${JSON.stringify(record)}\n`);
+  const bytes = Buffer.from(`${stringify(record)}\n`);
   for (let at = 0; at < bytes.length; ) {
     try {
       at += writeSync(output, bytes, at);
@@ -127,6 +130,6 @@ const written = (stream) =>
   });
 
 createInterface({ input: createReadStream(null, { fd: input }) })
-  .on("line", (line) => void run(JSON.parse(line)))
+  .on("line", (line) => void run(parse(line)))
   .on("close", () => process.exit());
 report({ done: 0 });

@@ -282,6 +282,18 @@ describe.skipIf(archive === undefined)("the code interpreter", () => {
     expect(outputOf(after)).toBe("1 \ufffd.\n");
   });
 
+  it.each(["python", "javascript", "bash"])("refuses code for %s that is no text", async (language) => {
+    const run = sandbox.runCode("'half a character: \ud800'", { language });
+    await expect(run).rejects.toThrow(/^400/);
+    const env = sandbox.runCode("1", { language, envs: { HALF: "\ud800" } });
+    await expect(env).rejects.toThrow(/^400/);
+  });
+
+  it("goes on in JavaScript where code has replaced what the kernel uses", async () => {
+    await sandbox.runCode("const kept = JSON; JSON = console = null", { language: "js", timeoutMs: 10_000 });
+    expect((await sandbox.runCode("JSON = kept; 5", { language: "js" })).text).toBe("5");
+  });
+
   it("tells numbers that JSON does not have without a word of its own", async () => {
     const bars = "import matplotlib.pyplot as plt; _ = plt.bar(['a', 'b'], [1, float('nan')]); plt.show()";
     const { results, logs } = await sandbox.runCode(bars);
