@@ -20,17 +20,18 @@ beforeAll(async () => {
 });
 afterAll(() => rm(dir, { recursive: true, force: true }));
 
-/** Dumps a process that runs the script, once the script calls `ready`; ends it. */
+/** Dumps a process that runs the script, once the script calls `ready`; ends it. Python, as newer Nodes use io_uring. */
 async function dumpOf(script: string, signal: AbortSignal) {
   const images = await mkdtemp(join(dir, "images-"));
   const marker = join(images, "ready");
-  const ready = `const ready = () => require("fs").writeFileSync(${JSON.stringify(marker)}, "");`;
-  const stdio = "ignore";
-  const options = { detached: true, stdio, reject: false } as const;
-  const subject = execa(process.execPath, ["--eval", `${ready} setInterval(() => {}, 1000); ${script}`], {
-    ...options,
-    env: { UV_USE_IO_URING: "0" },
-  });
+  const program = [
+    "import socket, time",
+    `ready = lambda: open(${JSON.stringify(marker)}, "w").close()`,
+    script,
+    "while True: time.sleep(1)",
+  ];
+  const options = { detached: true, stdio: "ignore", reject: false } as const;
+  const subject = execa("python3", ["-c", program.join("\n")], options);
   try {
     const wait = { intervalMs: 10, timeoutMs: 60_000 };
     await waitUntil("the process to dump", () => existsSync(marker), wait, signal);
@@ -76,10 +77,13 @@ describe("a dump", () => {
   });
 
   it("that fails is explained by its log", async () => {
-    const tcp = `const net = require("net"); const s = net.createServer(() => {}).listen(0, "127.0.0.1", () => {
-      net.connect(s.address().port, "127.0.0.1", ready);
-    });`;
-    const { exitCode, log } = await dumpOf(tcp, soon());
+    const tcp = [
+      'server = socket.create_server(("127.0.0.1", 0))',
+      "client = socket.create_connection(server.getsockname())",
+      "peer = server.accept()",
+      "ready()",
+    ];
+    const { exitCode, log } = await dumpOf(tcp.join("\n"), soon());
     expect(exitCode).not.toBe(0);
     expect(dumpError("s1", log, undefined).message).toBe("cannot dump sandbox s1: a TCP connection is open");
   });
