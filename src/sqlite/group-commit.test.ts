@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import Database from "better-sqlite3";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type GroupCommit, openGroupCommit } from "./group-commit.js";
@@ -65,6 +66,26 @@ describe("group commit", () => {
     await Promise.all(all);
     expect(rows()).toEqual([1, 2]);
     expect(told).toEqual(["next", "durable"]);
+  });
+
+  it("makes one transaction of what comes while the disk is waited for, once that is over", async () => {
+    const waits: (() => void)[] = [];
+    const flush = () => new Promise<void>((resolve) => void waits.push(resolve));
+    const slow = openGroupCommit(db, { flush, close: async () => {} });
+    const first = slow.soon(insert(1));
+    await nextTurn();
+    const others = [slow.soon(insert(2))];
+    await nextTurn();
+    others.push(slow.soon(insert(3)));
+    await slow.next(insert(4));
+    expect(rows()).toEqual([1, 4]);
+    waits.shift()?.();
+    await first;
+    await nextTurn();
+    expect(rows()).toEqual([1, 2, 3, 4]);
+    expect(waits.length).toBe(1);
+    waits.shift()?.();
+    expect(await Promise.all(others)).toEqual([2, 3]);
   });
 
   it("commits what waits when it is flushed, and says when it is too late", async () => {

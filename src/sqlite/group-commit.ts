@@ -1,7 +1,7 @@
 /** Commits that wait for the disk, once for all that comes together. */
 import type { Database } from "better-sqlite3";
 import { guarded } from "./errors.js";
-import { openWal } from "./wal.js";
+import { openWal, type Wal } from "./wal.js";
 
 export type Synchronous<T> = T extends PromiseLike<unknown> ? never : T;
 
@@ -36,8 +36,7 @@ interface Done {
   readonly tell: () => void;
 }
 
-export function openGroupCommit(db: Database): GroupCommit {
-  const wal = openWal(db);
+export function openGroupCommit(db: Database, wal: Wal = openWal(db)): GroupCommit {
   let waiting: Waiting[] = [];
   let isScheduled = false;
   let flushes = 0;
