@@ -7,6 +7,7 @@ import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { expect } from "vitest";
 import { connectContainerd } from "../../src/containerd/client.js";
+import { killProcess } from "../../src/lib/process-identity.js";
 import { waitUntil } from "../../src/lib/signal.js";
 import { collectGarbage, inventory, testRuntime } from "./containerd.js";
 
@@ -123,18 +124,29 @@ export function shimsOf(namespace: string): Shim[] {
   });
 }
 
+const bootstrapOf = (namespace: string, id: string) =>
+  join(testRuntime().state, "io.containerd.runtime.v2.task", namespace, id, "bootstrap.json");
+
 /** Kills it without letting it clean up. Its socket's name, which containerd leaves then, is removed here. */
 export async function killShim(namespace: string, { pid, id }: Shim): Promise<void> {
-  const bootstrap = join(
-    testRuntime().state,
-    "io.containerd.runtime.v2.task",
-    namespace,
-    id,
-    "bootstrap.json",
+  const { address } = JSON.parse(readFileSync(bootstrapOf(namespace, id), "utf8")) as { address: string };
+  killProcess(pid);
+  await rm(address.replace("unix://", ""), { force: true });
+}
+
+/** Until there is none: one that is only beginning, or ending, has no bundle that tells its socket. */
+export async function killShims(namespace: string): Promise<void> {
+  const timing = { intervalMs: 20, timeoutMs: 60_000 };
+  await waitUntil(
+    `the end of all shims of ${namespace}`,
+    async () => {
+      const all = shimsOf(namespace);
+      for (const shim of all)
+        if (existsSync(bootstrapOf(namespace, shim.id))) await killShim(namespace, shim);
+      return all.length === 0 ? true : undefined;
+    },
+    timing,
   );
-  const { address } = JSON.parse(readFileSync(bootstrap, "utf8")) as { address: string };
-  process.kill(pid, "SIGKILL");
-  await rm(address.replace("unix://", ""));
 }
 
 /** Of instances whose data is beside this one's, or beside its runtime's: by their directories. */

@@ -2,7 +2,7 @@
 import { expect, it } from "vitest";
 import { waitUntil } from "../../../src/lib/signal.js";
 import { openBox, soon } from "../../support/box.js";
-import { killShim, shimsOf } from "../../support/leaks.js";
+import { killShim, killShims, shimsOf } from "../../support/leaks.js";
 
 const box = openBox("shims");
 
@@ -76,10 +76,7 @@ it("one that dies while no agent runs is noticed by the next", async () => {
   const held = await box.holdings();
   const { id } = await box.create();
   await box.start(id, ["sleep", "1000"]);
-  await box.test.restart(async () => {
-    for (const shim of shims()) await killShim(box.holder.namespace, shim);
-    await shimsBecome(0);
-  });
+  await box.test.restart(() => killShims(box.holder.namespace));
   await becomesStopped(id);
   expect(await box.sh((await box.create({ name: "next" })).id, "echo on")).toBe("on");
   for (const ref of [id, "next"]) await box.node.sandboxes.delete(ref, { force: true }, soon());
