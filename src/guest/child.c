@@ -192,7 +192,8 @@ _Noreturn void child_exec(const struct request *q, const struct child_fds *fds) 
     }
     enter(q->cwd, &user);
     char **argv = array_of(&q->argv);
-    char **env = child_environment(q, &user);
+    struct own_entries own;
+    char **env = child_environment(q, &user, &own);
     if (env == NULL) {
         give_up(E_NO_MEMORY, ENOMEM, "spawn", "out of memory");
     }

@@ -1,4 +1,4 @@
-// Builds a child's environment, later entries winning, and looks its command up in PATH.
+// Builds a child's environment, later entries winning, tells it, and looks the child's command up in PATH.
 #include "childenv.h"
 
 #include <errno.h>
@@ -20,22 +20,13 @@ static bool same_name(const char *a, const char *b) {
 
 static void set(char **env, char *entry) {
     char **at = env;
-    if (entry == NULL || entry[0] == '=' || strchr(entry, '=') == NULL) {
+    if (entry[0] == '=' || strchr(entry, '=') == NULL) {
         return;
     }
     while (*at != NULL && !same_name(*at, entry)) {
         at++;
     }
     *at = entry;
-}
-
-static char *entry_of(const char *name, const char *value) {
-    size_t size = strlen(name) + strlen(value) + 2;
-    char *entry = malloc(size);
-    if (entry != NULL) {
-        snprintf(entry, size, "%s=%s", name, value);
-    }
-    return entry;
 }
 
 static bool of_the_user(const char *entry) {
@@ -52,30 +43,77 @@ static void add_list(char **env, const struct list *l, bool without_user) {
     }
 }
 
-char **child_environment(const struct request *q, const struct user *u) {
+static void set_own(char **env, const struct user *u, struct own_entries *own) {
     static char path[] = DEFAULT_PATH;
+    snprintf(own->home, sizeof own->home, "HOME=%s", u->home);
+    snprintf(own->user, sizeof own->user, "USER=%s", u->name);
+    snprintf(own->logname, sizeof own->logname, "LOGNAME=%s", u->name);
+    snprintf(own->shell, sizeof own->shell, "SHELL=%s", u->shell);
+    set(env, path);
+    set(env, own->home);
+    if (u->name[0] != '\0') {
+        set(env, own->user);
+        set(env, own->logname);
+    }
+    set(env, own->shell);
+}
+
+char **child_environment(const struct request *q, const struct user *u, struct own_entries *own) {
     size_t most = (size_t)q->env.count + guest.env.count + OWN_ENTRIES;
     char **env = calloc(most + 1, sizeof *env);
-    char number[24];
     if (env == NULL) {
         return NULL;
     }
-    set(env, path);
-    set(env, entry_of("HOME", u->home));
-    if (u->name[0] != '\0') {
-        set(env, entry_of("USER", u->name));
-        set(env, entry_of("LOGNAME", u->name));
-    }
-    set(env, entry_of("SHELL", u->shell));
+    set_own(env, u, own);
     if ((q->flags & SPAWN_CLEAR_ENV) == 0) {
         add_list(env, &guest.env, true);
     }
     if (guest.generation != 0) {
-        snprintf(number, sizeof number, "%llu", (unsigned long long)guest.generation);
-        set(env, entry_of("RAMET_GENERATION", number));
+        snprintf(own->generation, sizeof own->generation, "RAMET_GENERATION=%llu",
+                 (unsigned long long)guest.generation);
+        set(env, own->generation);
     }
     add_list(env, &q->env, false);
     return env;
+}
+
+// As many frames as it takes: an entry may be longer than one.
+static void put_data(struct buf *to, struct buf *from) {
+    while (buf_size(from) > 0) {
+        size_t n = buf_size(from) < MAX_FRAME ? buf_size(from) : MAX_FRAME;
+        size_t mark = frame_begin(to, FRAME_DATA);
+        buf_put(to, buf_front(from), n);
+        frame_end(to, mark);
+        buf_drop(from, n);
+    }
+}
+
+void op_environment(struct conn *c) {
+    struct user_files files;
+    struct user user;
+    struct own_entries own;
+    struct buf text = {0};
+    user_files_load(&files);
+    bool found = user_find(&files, c->request.user, &user);
+    user_files_free(&files);
+    if (!found) {
+        conn_fail(c, E_NO_SUCH_USER, 0, "no such user or group");
+        return;
+    }
+    char **env = child_environment(&c->request, &user, &own);
+    for (char **at = env; at != NULL && *at != NULL; at++) {
+        buf_put(&text, *at, strlen(*at) + 1);
+    }
+    if (env == NULL || text.failed) {
+        conn_fail(c, E_NO_MEMORY, ENOMEM, "out of memory");
+    } else {
+        frame_empty(&c->out, FRAME_OK);
+        put_data(&c->out, &text);
+        frame_empty(&c->out, FRAME_END);
+        conn_done(c);
+    }
+    free(env);
+    buf_free(&text);
 }
 
 static const char *path_of(char **env) {

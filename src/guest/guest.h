@@ -224,7 +224,8 @@ void op_quiesce(struct conn *c);
 void op_release(struct conn *c);
 void quiesce_tick(int64_t now);
 
-// identity.c, usage.c, shutdown.c
+// childenv.c, identity.c, usage.c, shutdown.c
+void op_environment(struct conn *c);
 void op_identity(struct conn *c);
 bool env_init(char **environ_at_start);
 void op_info(struct conn *c);

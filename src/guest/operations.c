@@ -12,7 +12,7 @@ static void (*const operations[])(struct conn *) = {
     [OP_LIST] = op_list,         [OP_WAIT] = op_wait,         [OP_FORGET] = op_forget,
     [OP_DIAL] = op_dial,         [OP_QUIESCE] = op_quiesce,   [OP_RELEASE] = op_release,
     [OP_IDENTITY] = op_identity, [OP_USAGE] = op_usage,       [OP_SHUTDOWN] = op_shutdown,
-    [OP_USER] = op_user,
+    [OP_USER] = op_user,         [OP_ENVIRONMENT] = op_environment,
 };
 
 static void run_operation(struct conn *c) {

@@ -48,6 +48,7 @@ static const struct operation_fields {
     {OP_USAGE, NULL},
     {OP_SHUTDOWN, FIELDS(F(T_U32, millis, 60000))},
     {OP_USER, FIELDS(F(T_STR, user, 256))},
+    {OP_ENVIRONMENT, FIELDS(F(T_STR, user, 256))},
     {OP_STAT, FIELDS(FILE_OF, F(T_FLAGS, flags, 1))},
     {OP_LIST_DIR, FIELDS(FILE_OF, F(T_U32, depth, 64), F(T_U32, max, 100000))},
     {OP_READ, FIELDS(FILE_OF, F(T_U64, offset, INT64_MAX), F(T_U64, length, ANY))},

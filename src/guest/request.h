@@ -21,6 +21,7 @@ enum operation {
     OP_USAGE = 14,
     OP_SHUTDOWN = 15,
     OP_USER = 16,
+    OP_ENVIRONMENT = 17,
     OP_STAT = 32,
     OP_LIST_DIR = 33,
     OP_READ = 34,

@@ -6,8 +6,8 @@ import time
 REQUEST, STDIN, STDIN_EOF, DATA, DATA_END = 1, 2, 3, 4, 5
 OK, ERROR, OUTPUT, EXIT, FILE_DATA, END, ENTRY, EVENT, PROCESS = range(0x81, 0x8A)
 OPS = dict(INFO=1, SPAWN=2, ATTACH=3, STDIN=4, SIGNAL=5, RESIZE=6, LIST=7, WAIT=8, FORGET=9, DIAL=10,
-           QUIESCE=11, RELEASE=12, IDENTITY=13, USAGE=14, SHUTDOWN=15, USER=16, STAT=32, LIST_DIR=33,
-           READ=34, WRITE=35, MKDIR=36, RENAME=37, REMOVE=38, CHMOD=39, CHOWN=40, SYMLINK=41,
+           QUIESCE=11, RELEASE=12, IDENTITY=13, USAGE=14, SHUTDOWN=15, USER=16, ENVIRONMENT=17,
+           STAT=32, LIST_DIR=33, READ=34, WRITE=35, MKDIR=36, RENAME=37, REMOVE=38, CHMOD=39, CHOWN=40, SYMLINK=41,
            READLINK=42, XATTR_GET=43, XATTR_SET=44, XATTR_LIST=45, XATTR_REMOVE=46, WATCH=47, READ_RAW=48)
 CODES = ["", "protocol", "version", "limit", "invalid", "unsupported", "not_found",
          "permission_denied", "exists", "not_directory", "is_directory", "not_empty", "no_space",
@@ -241,15 +241,23 @@ class Client:
         return c
 
     def read(self, path, user="", offset=0, length=2**64 - 1):
+        data, end = self.file_data(OPS["READ"], text(user) + text(path) + u64(offset) + u64(length))
+        assert end.take("Q") == len(data)
+        return data
+
+    def environment(self, user=""):
+        data, _ = self.file_data(OPS["ENVIRONMENT"], text(user))
+        return data.decode(errors="surrogateescape").split("\0")[:-1]
+
+    def file_data(self, op, fields):
         with self.connect() as c:
-            c.request(OPS["READ"], text(user) + text(path) + u64(offset) + u64(length))
+            c.request(op, fields)
             c.expect(OK)
             data = b""
             while True:
                 kind, payload = c.frame()
                 if kind == END:
-                    assert Cursor(payload).take("Q") == len(data)
-                    return data
+                    return data, Cursor(payload)
                 assert kind == FILE_DATA, kind
                 data += payload
 

@@ -16,7 +16,7 @@ REQUESTS = {
     + strings(["sh", "-c", "x"]) + strings(["A=1", "B=2"]),
     "ATTACH": target(5) + u32(1) + u8(2) + u64(77), "STDIN": target("t") + u8(1) + text("data"),
     "SIGNAL": target(1) + i32(9) + u8(1), "RESIZE": target(1) + u16(1) + u16(1), "WAIT": target(1),
-    "DIAL": u8(0) + u16(80) + text("::1") + u32(0), "QUIESCE": u32(1), "USER": text("root"),
+    "DIAL": u8(0) + u16(80) + text("::1") + u32(0), "QUIESCE": u32(1), "USER": text("root"), "ENVIRONMENT": text("root"),
     "IDENTITY": text("h") + text("0" * 32) + u64(1) + u8(1) + strings(["A=b"]),
     "STAT": FILE + u32(1), "LIST_DIR": FILE + u32(2) + u32(3), "READ": FILE + u64(0) + u64(9), "READ_RAW": FILE + u64(0) + u64(9),
     "WRITE": FILE + u32(3) + u32(0o644) + u64(0), "RENAME": FILE + text("/to") + u32(1),

@@ -250,6 +250,9 @@ def test_identity(g):
     assert "PATH=/bin:/usr/bin" in env and not [e for e in env if e.startswith("FROM_START")]
     assert g.identity(generation=43) == 0
     assert g.run("hostname; echo $COLOUR $RAMET_GENERATION").out == b"fork-7\nblue 43\n"
+    long = "LONG=" + 200_000 * "x"
+    assert g.identity(env=[long, "C=d"]) == 0
+    assert g.environment("tester")[-3:] == [long, "C=d", "RAMET_GENERATION=43"]
     assert sorted(os.listdir(etc)) == sorted(["passwd", "group", "hosts", "hostname", "machine-id"]
                                              + [n for n in ("ld.so.cache",) if os.path.exists(etc + n)])
 

@@ -65,6 +65,8 @@ def test_environment(g):
     assert (env["A"], env["B"], env["HOME"], env["USER"]) == ("2", "x=y", g.home, "tester")
     assert env["FROM_START"] == "yes" and "bad" not in env
     assert "FROM_START" not in g.run("env", flags=CLEAR_ENV).out.decode()
+    assert g.environment("tester") == g.run(["env"], user="tester").out.decode().splitlines()
+    fails("no_such_user", lambda: g.environment("nobody-here"))
     assert g.run("env", env=["PATH=/only"], flags=CLEAR_ENV).exit.status == 127
     fails("exec_failed", lambda: g.run(["env"], env=["PATH=/only"]))
 
