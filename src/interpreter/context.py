@@ -43,29 +43,36 @@ class Context:
             await self._kernel.stop()
             raise
 
-    def begin(self, code: str, env: Mapping[str, str]) -> Run:
+    async def warm_up(self, code: str) -> None:
+        """Runs it as if it had not been run: all that a first run needs more than others is done."""
+        run = self.begin(code, {}, is_silent=True)
+        is_over = False
+        while not is_over:
+            _, is_over = await run.read(INTERRUPT_SECONDS)
+
+    def begin(self, code: str, env: Mapping[str, str], is_silent: bool = False) -> Run:
         """Runs it when it is its turn; what comes of it is in what is given back, which is ended in any case."""
         run = Run()
         self.waiting += 1
-        task = asyncio.create_task(self._take_turn(run, code, env))
+        task = asyncio.create_task(self._take_turn(run, code, env, is_silent))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return run
 
-    async def _take_turn(self, run: Run, code: str, env: Mapping[str, str]) -> None:
+    async def _take_turn(self, run: Run, code: str, env: Mapping[str, str], is_silent: bool) -> None:
         try:
             async with self._turn:
                 if self._is_removed:
                     run.emit(REMOVED)
                 elif not run.is_left:
-                    await self._run(run, code, env)
+                    await self._run(run, code, env, is_silent)
         except (CannotStart, KernelEnded, OSError) as thrown:
             run.emit(records.error("KernelError", str(thrown)))
         finally:
             self.waiting -= 1
             run.end()
 
-    async def _run(self, run: Run, code: str, env: Mapping[str, str]) -> None:
+    async def _run(self, run: Run, code: str, env: Mapping[str, str], is_silent: bool) -> None:
         async with self._changing:
             kernel = self._kernel
             now = await self._environment.read()
@@ -73,7 +80,7 @@ class Context:
             self._given = now
         guard = asyncio.create_task(self._interrupt_when_abandoned(run, kernel))
         try:
-            await kernel.run(Task(code, env, base), run.emit)
+            await kernel.run(Task(code, env, base, is_silent), run.emit)
         except KernelEnded as ended:
             if self._is_removed:
                 run.emit(REMOVED)

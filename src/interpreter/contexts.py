@@ -15,7 +15,8 @@ HOME = "/home/user"
 CONTEXTS_MAX = 64
 
 _SHORT = {"py": "python", "js": "javascript", "ts": "typescript", "sh": "bash"}
-_WARM = ("python", "javascript")
+_WARM = {"python": "__import__('IPython').display.display(1)", "javascript": "1 + 1"}
+"""Those that are there from the start, and what they run first, in silence."""
 _KERNELS: dict[str, Callable[[], Kernel]] = {
     "python": PythonKernel,
     "javascript": lambda: javascript_kernel(is_typescript=False),
@@ -50,6 +51,8 @@ class Contexts:
         self._defaults[first] = await self._add(first, HOME, lambda: PythonKernel(warm=True))
         for language in others:
             await self.default(language)
+        for language, code in _WARM.items():
+            await self._defaults[language].warm_up(code)
 
     def list(self) -> list[Context]:
         """The oldest first."""

@@ -13,9 +13,8 @@ from typing import Mapping
 from .kernel import USER
 
 _SOCKET = "/.ramet/guest.sock"
-_VERSION, _SPAWN, _FORGET = 1, 2, 9
-_REQUEST, _OK, _OUTPUT, _EXIT = 0x01, 0x81, 0x83, 0x84
-_PAYLOAD_MAX = 65_536
+_VERSION, _ENVIRONMENT = 1, 17
+_REQUEST, _OK, _DATA, _END = 0x01, 0x81, 0x85, 0x86
 _TRIES, _PAUSE_SECONDS = 50, 0.1
 _OF_A_PROCESS = ("_", "PWD", "OLDPWD", "SHLVL")
 
@@ -50,42 +49,22 @@ async def _ask() -> dict[str, str]:
 
 
 async def _ask_once() -> dict[str, str]:
-    argv = ["/usr/bin/env", "-0"]
-    request = struct.pack("<HHIHHI", _VERSION, _SPAWN, 0, 0, 0, 1_048_576)
-    request += _text(USER) + _text("/") + _text("") + _texts(argv) + _texts([])
-    output, pid = b"", 0
-    reader, writer = await _send(request)
+    reader, writer = await asyncio.open_unix_connection(_SOCKET)
     try:
+        user = USER.encode()
+        request = struct.pack("<HHI", _VERSION, _ENVIRONMENT, len(user)) + user
+        writer.write(struct.pack("<IBxxx", len(request), _REQUEST) + request)
+        text = b""
         while True:
             length, kind = struct.unpack("<IBxxx", await reader.readexactly(8))
-            payload = await reader.readexactly(min(length, _PAYLOAD_MAX))
-            if kind == _OK:
-                pid = int.from_bytes(payload[:4], "little")
-            elif kind == _OUTPUT:
-                output += payload[9:]
-            elif kind == _EXIT:
+            payload = await reader.readexactly(length)
+            if kind == _DATA:
+                text += payload
+            elif kind == _END:
                 break
-            else:
+            elif kind != _OK:
                 raise OSError(f"the guest does not tell the environment: frame {kind}, {payload!r}")
     finally:
         writer.close()
-    _, forgetting = await _send(struct.pack("<HHI", _VERSION, _FORGET, pid) + _text(""))
-    forgetting.close()
-    pairs = (item.partition("=") for item in output.decode(errors="surrogateescape").split("\0") if item)
+    pairs = (item.partition("=") for item in text.decode(errors="surrogateescape").split("\0") if item)
     return {name: value for name, _, value in pairs if name not in _OF_A_PROCESS}
-
-
-async def _send(request: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    reader, writer = await asyncio.open_unix_connection(_SOCKET)
-    writer.write(struct.pack("<IBxxx", len(request), _REQUEST) + request)
-    await writer.drain()
-    return reader, writer
-
-
-def _text(text: str) -> bytes:
-    data = text.encode(errors="surrogateescape")
-    return struct.pack("<I", len(data)) + data
-
-
-def _texts(texts: list[str]) -> bytes:
-    return struct.pack("<I", len(texts)) + b"".join(map(_text, texts))

@@ -25,6 +25,8 @@ class Task:
     code: str
     env: Mapping[str, str] = field(default_factory=dict)
     base: Mapping[str, str] = field(default_factory=dict)
+    is_silent: bool = False
+    """It is not counted, and leaves nothing in the kernel's history."""
 
 
 class KernelEnded(Exception):

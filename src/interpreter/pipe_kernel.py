@@ -64,8 +64,9 @@ class PipeKernel:
         process = self._process
         if process is None or process.returncode is not None:
             raise KernelEnded("the kernel is gone")
-        self._count += 1
-        emit(records.count(self._count))
+        if not task.is_silent:
+            self._count += 1
+            emit(records.count(self._count))
         self._done = asyncio.get_running_loop().create_future()
         self._emit = emit
         try:

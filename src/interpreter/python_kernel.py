@@ -14,19 +14,17 @@ from pathlib import Path
 from pwd import getpwnam
 from typing import Any, Mapping
 
-import zmq
-from jupyter_client.asynchronous import AsyncKernelClient
 from jupyter_client.connect import write_connection_file
 
 from . import records
+from .channels import Channels
 from .kernel import USER, Emit, KernelEnded, Task, how_it_ended, kill, send_signal, spawn
 
 _PROGRAM = str(Path(__file__).parent / "kernels" / "python.py")
 _START_SECONDS = 60.0
 _SECOND_END_SECONDS = 5.0
 """The end of a run comes on two sockets; the second is not waited for longer: code may have closed it."""
-_MESSAGES_MAX = 100
-"""That wait here; then the kernel waits."""
+_ASK_AGAIN_SECONDS = 0.5
 
 
 class PythonKernel:
@@ -35,8 +33,7 @@ class PythonKernel:
         self._warm = warm
         self._directory = ""
         self._process: Process | None = None
-        self._client: Any = None
-        self._readers: list[asyncio.Task[None]] = []
+        self._channels: Channels | None = None
         self._run: _Run | None = None
 
     async def start(self, env: Mapping[str, str], cwd: str) -> None:
@@ -53,42 +50,44 @@ class PythonKernel:
             os.chown(path, getpwnam(USER).pw_uid, getpwnam(USER).pw_gid)
         argv = [sys.executable, _PROGRAM, *(["--warm"] if self._warm else []), "-f", path]
         self._process = await spawn(argv, env, cwd, stdin=DEVNULL, stdout=DEVNULL, stderr=None)
-        self._client = AsyncKernelClient()
-        self._client.context.setsockopt(zmq.RCVHWM, _MESSAGES_MAX)
-        self._client.load_connection_file(path)
-        self._client.start_channels(stdin=False, hb=False)
-        await self._wait_until_it_answers(self._process)
-        self._readers = [
-            asyncio.create_task(self._read(self._client.iopub_channel, self._heard)),
-            asyncio.create_task(self._read(self._client.shell_channel, self._replied)),
-        ]
+        self._channels = Channels(path, self._heard, self._replied)
+        try:
+            await asyncio.wait_for(self._until_it_answers(self._process, self._channels), _START_SECONDS)
+        except asyncio.TimeoutError as cause:
+            raise KernelEnded(f"the Python kernel did not answer within {_START_SECONDS:.0f} s") from cause
 
-    async def _wait_until_it_answers(self, process: Process) -> None:
-        ready = asyncio.create_task(self._client.wait_for_ready(timeout=_START_SECONDS))
+    async def _until_it_answers(self, process: Process, channels: Channels) -> None:
+        """On both sockets. What it says before it knows that somebody listens is lost, so it is asked again."""
         ended = asyncio.create_task(process.wait())
-        await asyncio.wait([ready, ended], return_when=asyncio.FIRST_COMPLETED)
-        ended.cancel()
-        if not ready.done():
-            ready.cancel()
+        try:
+            while not ended.done():
+                self._run = _Run(lambda record: None)
+                channels.request("kernel_info_request", {})
+                answered = asyncio.create_task(self._run.both())
+                await asyncio.wait([ended, answered], timeout=_ASK_AGAIN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+                answered.cancel()
+                if answered.done() and not answered.cancelled():
+                    return
             raise KernelEnded(f"the Python kernel did not start: {how_it_ended(process)}")
-        ready.result()
+        finally:
+            ended.cancel()
+            self._run = None
 
     async def run(self, task: Task, emit: Emit) -> None:
-        process, client = self._process, self._client
-        if process is None or process.returncode is not None:
+        process, channels = self._process, self._channels
+        if process is None or channels is None or process.returncode is not None:
             raise KernelEnded("the Python kernel is gone")
         content = {
             "code": task.code,
-            "silent": False,
-            "store_history": True,
+            "silent": task.is_silent,
+            "store_history": not task.is_silent,
             "user_expressions": {},
             "allow_stdin": False,
             "stop_on_error": False,
         }
         metadata = {"ramet": {"env": dict(task.env), "base": dict(task.base)}}
-        message = client.session.msg("execute_request", content, metadata=metadata)
-        self._run = _Run(message["header"]["msg_id"], emit)
-        client.shell_channel.send(message)
+        self._run = _Run(emit)
+        channels.request("execute_request", content, metadata)
         ended = asyncio.create_task(process.wait())
         over = asyncio.create_task(self._run.wait())
         try:
@@ -104,48 +103,51 @@ class PythonKernel:
         send_signal(self._process, signal.SIGINT)
 
     async def stop(self) -> None:
-        for reader in self._readers:
-            reader.cancel()
+        if self._channels is not None:
+            self._channels.close()
         await kill(self._process)
-        if self._client is not None:
-            self._client.stop_channels()
         shutil.rmtree(self._directory, ignore_errors=True)
 
-    async def _read(self, channel: Any, take: Any) -> None:
-        while True:
-            message = await channel.get_msg()
-            run = self._run
-            if run is not None and message["parent_header"].get("msg_id") == run.id:
-                take(run, message)
-
-    def _heard(self, run: _Run, message: Mapping[str, Any]) -> None:
-        content = message["content"]
-        match message["msg_type"]:
+    def _heard(self, kind: str, header: Mapping[str, Any], content: Mapping[str, Any]) -> None:
+        run = self._run
+        if run is None:
+            return
+        match kind:
             case "execute_input":
                 run.emit(records.count(content["execution_count"]))
             case "stream":
-                run.emit(records.stream(content["name"], content["text"], message["header"]["date"].isoformat()))
-            case "display_data" | "execute_result" as kind:
+                run.emit(records.stream(content["name"], content["text"], _moment(header["date"])))
+            case "display_data" | "execute_result":
                 run.emit(records.result(content["data"], kind == "execute_result"))
             case "error":
                 run.fail(content)
             case "status" if content["execution_state"] == "idle":
                 run.idle.set()
 
-    def _replied(self, run: _Run, message: Mapping[str, Any]) -> None:
-        if message["content"].get("status") == "error":
-            run.error = message["content"]
-        run.replied.set()
+    def _replied(self, _kind: str, _header: Mapping[str, Any], content: Mapping[str, Any]) -> None:
+        if self._run is None:
+            return
+        if content.get("status") == "error":
+            self._run.error = content
+        self._run.replied.set()
+
+
+def _moment(date: str) -> str:
+    """As Python's own ISO 8601, which has no Z."""
+    return f"{date[:-1]}+00:00" if date.endswith("Z") else date
 
 
 class _Run:
-    def __init__(self, id: str, emit: Emit) -> None:
-        self.id = id
+    def __init__(self, emit: Emit) -> None:
         self.emit = emit
         self.idle = asyncio.Event()
         self.replied = asyncio.Event()
         self.error: Mapping[str, Any] | None = None
         self._failed = False
+
+    async def both(self) -> None:
+        await self.replied.wait()
+        await self.idle.wait()
 
     async def wait(self) -> None:
         await self.replied.wait()

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import os
 import re
+import tempfile
 from typing import Any, Callable, Mapping
 
 from tornado.httpserver import HTTPServer
 from tornado.iostream import StreamClosedError
-from tornado.netutil import bind_sockets
+from tornado.netutil import bind_sockets, bind_unix_socket
 from tornado.web import Application, HTTPError, RequestHandler
 
 from . import records
@@ -164,7 +167,7 @@ def _is_text(value: str) -> bool:
 
 
 async def serve(contexts: Contexts, ready: Callable[[], None]) -> None:
-    """Until the process ends. It listens once the warm contexts are there."""
+    """Until the process ends. It listens once the warm contexts are there, and a first request has been answered."""
     await contexts.start()
     more = {"contexts": contexts}
     application = Application(
@@ -177,8 +180,28 @@ async def serve(contexts: Contexts, ready: Callable[[], None]) -> None:
         ],
         log_function=lambda handler: None,
     )
+    await _answer_once(application)
+    # What is there by now stays: collections leave it alone, and its memory is shared by all sandboxes of a checkpoint.
+    gc.collect()
+    gc.freeze()
     server = HTTPServer(application, max_body_size=BODY_BYTES_MAX, idle_connection_timeout=60)
     # Nothing outside of the sandbox's own network reaches it but through the node.
     server.add_sockets(bind_sockets(PORT, "127.0.0.1"))
     ready()
     await asyncio.Event().wait()
+
+
+async def _answer_once(application: Application) -> None:
+    """Where nobody else can ask: code that is empty is not counted by the kernel."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = os.path.join(directory, "first")
+        server = HTTPServer(application)
+        server.add_socket(bind_unix_socket(path))
+        reader, writer = await asyncio.open_unix_connection(path)
+        body = b'{"code": ""}'
+        head = f"POST /execute HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        writer.write(head.encode() + body)
+        await reader.read()
+        writer.close()
+        server.stop()
+        await server.close_all_connections()

@@ -6,6 +6,7 @@ Usage: python.py [--warm] -f CONNECTION_FILE
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import io
 import os
@@ -28,6 +29,8 @@ _OPTIONS = [
     "--InteractiveShell.colors=NoColor",
     # Its database would be written to by every clone at the same place.
     "--HistoryManager.enabled=False",
+    # For clients that take the reply for the end; the server waits for both ends of a run.
+    "--Kernel._execute_sleep=0",
 ]
 
 
@@ -112,6 +115,9 @@ def main(arguments: list[str]) -> None:
     load("images").install()
     if is_warm:
         warm_up()
+        # Collections leave it alone from here on: its memory is shared by all sandboxes of a checkpoint.
+        gc.collect()
+        gc.freeze()
     # An interrupt of code that awaits is seen when the loop wakes: with any handler of its own, it does at every signal.
     IOLoop.current().asyncio_loop.add_signal_handler(signal.SIGWINCH, lambda: None)
     app.start()

@@ -26,19 +26,24 @@ class WatchedStream(OutStream):
     """
 
     _unsent = 0
+    """Characters written since the last flush."""
 
     def write(self, string: str) -> int:
         if not isinstance(string, str) or self._unsent + len(string) < _PIECE:
+            super().write(string)
+            # Afterwards, or a flush of another thread in between would leave it behind as nothing to be sent.
             self._unsent += len(string)
-            return super().write(string)
+            return len(string)
         for start in range(0, len(string), _PIECE):
             super().write(string[start : start + _PIECE])
             self.flush()
         return len(string)
 
     def flush(self) -> None:
-        self._unsent = 0
-        super().flush()
+        """ipykernel has ten for each run, and each waits for its other thread: only where there is something."""
+        if self._unsent:
+            self._unsent = 0
+            super().flush()
 
     def close(self) -> None:
         """The kernel writes to it as well: a program that closes its own stays with an open one."""

@@ -44,6 +44,7 @@ describe.skipIf(archive === undefined)("the code interpreter", () => {
     await sandbox.runCode("x = 1");
     const { text, executionCount } = await sandbox.runCode("x += 1; x");
     expect({ text, executionCount }).toEqual({ text: "2", executionCount: 2 });
+    expect((await sandbox.runCode("Out")).text).toBe("{2: 2}");
     expect(outputOf(await sandbox.runCode("!pwd")).trim()).toBe("/home/user");
     expect((await sandbox.runCode("import getpass; getpass.getuser()")).text).toBe("user");
   });
