@@ -75,7 +75,7 @@ class Context:
     async def _run(self, run: Run, code: str, env: Mapping[str, str], is_silent: bool) -> None:
         async with self._changing:
             kernel = self._kernel
-            now = await self._environment.read()
+            now = self._given if is_silent else await self._environment.read()
             base = {name: value for name, value in now.items() if self._given.get(name) != value}
             self._given = now
         guard = asyncio.create_task(self._interrupt_when_abandoned(run, kernel))

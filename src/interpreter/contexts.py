@@ -6,7 +6,7 @@ import asyncio
 from typing import Callable
 
 from .context import Context
-from .environment import Environment
+from .environment import Environment, identity
 from .kernel import Kernel
 from .pipe_kernel import bash_kernel, javascript_kernel
 from .python_kernel import PythonKernel
@@ -44,6 +44,7 @@ class Contexts:
         self._defaults: dict[str, Context] = {}
         self._making: dict[str, asyncio.Lock] = {language: asyncio.Lock() for language in _KERNELS}
         self._starting = 0
+        self._warm_as: tuple[str | int, ...] = ()
 
     async def start(self) -> None:
         """The default contexts that everybody has from the start, ready for use."""
@@ -51,8 +52,19 @@ class Contexts:
         self._defaults[first] = await self._add(first, HOME, lambda: PythonKernel(warm=True))
         for language in others:
             await self.default(language)
-        for language, code in _WARM.items():
-            await self._defaults[language].warm_up(code)
+        await self.keep_warm()
+
+    async def keep_warm(self) -> None:
+        """
+        Once in each sandbox that is restored, where somebody asks before it is used: what the kernels write to for a run
+        is the sandbox's own memory then, and no longer to be copied from the checkpoint's.
+        """
+        if identity() == self._warm_as:
+            return
+        self._warm_as = identity()
+        await self._environment.read()
+        warm = [(self._defaults[language], code) for language, code in _WARM.items() if language in self._defaults]
+        await asyncio.gather(*(context.warm_up(code) for context, code in warm if context.waiting == 0))
 
     def list(self) -> list[Context]:
         """The oldest first."""

@@ -13,26 +13,37 @@ from typing import Mapping
 from .kernel import USER
 
 _SOCKET = "/.ramet/guest.sock"
+_GENERATION = "/.ramet/generation"
 _VERSION, _ENVIRONMENT = 1, 17
 _REQUEST, _OK, _DATA, _END = 0x01, 0x81, 0x85, 0x86
 _TRIES, _PAUSE_SECONDS = 50, 0.1
 _OF_A_PROCESS = ("_", "PWD", "OLDPWD", "SHLVL")
 
 
+def identity() -> tuple[str | int, ...]:
+    """Another whenever the guest has been told one: the host name is the sandbox's id, and the file is written anew."""
+    name = os.uname().nodename
+    try:
+        generation = os.stat(_GENERATION)
+    except OSError:
+        return (name,)
+    return name, generation.st_ino, generation.st_mtime_ns
+
+
 class Environment:
     def __init__(self) -> None:
-        self._of = ""
+        self._of: tuple[str | int, ...] = ()
         self._values: dict[str, str] = {}
         self._reading = asyncio.Lock()
 
     async def read(self) -> Mapping[str, str]:
-        """Asks again when the sandbox has another identity than the last time: its host name is its id."""
+        """Asks again when the sandbox has another identity than the last time."""
         async with self._reading:
-            identity = os.uname().nodename
-            if identity != self._of:
+            now = identity()
+            if now != self._of:
                 # As the commands that E2B's clients run have it.
-                self._values = await _ask() | {"E2B_SANDBOX": "true", "E2B_SANDBOX_ID": identity}
-                self._of = identity
+                self._values = await _ask() | {"E2B_SANDBOX": "true", "E2B_SANDBOX_ID": str(now[0])}
+                self._of = now
             return self._values
 
 

@@ -91,7 +91,8 @@ class Handler(RequestHandler):
 
 
 class Health(Handler):
-    def get(self) -> None:
+    async def get(self) -> None:
+        await self.contexts.keep_warm()
         self.give("OK")
 
 

@@ -98,6 +98,29 @@ async function requireDefaults(
   );
 }
 
+/** What a slot's ready command may take: its template was ready when it was dumped. */
+const answerMs = 10_000;
+
+/**
+ * Runs the ready command in a sandbox that was restored, so that what answers first of it has its memory: a server's
+ * pages are copied from the checkpoint's when they are written to. Resolves whatever comes of it; a failure is logged.
+ */
+export async function answerOnce(
+  deps: Pick<Deps, "guests" | "log">,
+  { id, spec }: Sandbox,
+  readyCommand: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const bounded = AbortSignal.any([signal, AbortSignal.timeout(answerMs)]);
+  try {
+    const { passed, output } = await runReadyCommand(deps, { id, spec, command: readyCommand }, bounded);
+    if (!passed) deps.log.warn({ slot: id, output }, "the ready command does not pass in a warm slot");
+  } catch (err) {
+    signal.throwIfAborted();
+    deps.log.warn({ err, slot: id }, "the ready command does not end in a warm slot");
+  }
+}
+
 async function lookAtStart(
   deps: Pick<Deps, "guests">,
   id: SandboxId,

@@ -6,6 +6,7 @@ import { isDoomed } from "../lib/process-identity.js";
 import type { Sandbox, SandboxId } from "../sandbox/sandbox.js";
 import { makeSandbox, planTemplate } from "./create.js";
 import type { Deps } from "./deps.js";
+import { answerOnce } from "./ready.js";
 import { journaled } from "./record.js";
 import { likelySlotBytes, slotBytes } from "./slot-memory.js";
 import type { PlannedSlot } from "./slot-plan.js";
@@ -13,7 +14,7 @@ import { finishDelete } from "./stop.js";
 import { freezeServed } from "./traced.js";
 
 export interface SlotPool {
-  /** Restores one and lets it stand still. */
+  /** Restores one, has it answer its template's ready command, and lets it stand still. */
   make(template: string, signal: AbortSignal): Promise<void>;
   /** Gives one away that was restored from the checkpoint; undefined when none is ready. */
   take(checkpoint: string): Sandbox | undefined;
@@ -59,6 +60,8 @@ export function openSlotPool(deps: Deps): SlotPool {
     await deps.queue.run(id, async () => {
       const sandbox = await makeSandbox(deps, { ...plan, id, labels: {}, isSlot: true }, signal);
       try {
+        const command = deps.store.templates.peek(template)?.spec.readyCommand;
+        if (command !== undefined) await answerOnce(deps, sandbox, command, signal);
         const bytes = await memoryOf(deps, id);
         if (bytes === undefined) throw new DomainError("internal", `slot ${id} ended as soon as it began`);
         await freezeServed(deps, id);

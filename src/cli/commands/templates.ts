@@ -42,7 +42,10 @@ function buildCommand(cli: Cli): Command {
     .argument("<name>", "name of the template: a-z, 0-9, '.', '_', '-'")
     .requiredOption("--image <image>", "image to start from")
     .option("--start <command>", "shell command to start, and to keep running (default: none)")
-    .option("--ready <command>", "shell command tried every 200 ms until it exits 0 (default: none)")
+    .option(
+      "--ready <command>",
+      "shell command tried every 200 ms until it exits 0, and once in each warm slot (default: none)",
+    )
     .option(
       "--ready-timeout <duration>",
       "how long it may take to get ready (default: 60s, at most 1h)",

@@ -106,6 +106,23 @@ describe("slots", () => {
     await keep(0, 0, "counting");
   });
 
+  it("have answered their ready command once more, and are given away even where it fails in them", async () => {
+    await box.buildTemplate({
+      name: "asked",
+      readyCommand: "echo . >> /tmp/asked; test $(wc -l < /tmp/asked) -lt 3",
+    });
+    const source = { kind: "template", template: "asked" } as const;
+    const asked = async (id: string) => Number(await box.sh(id, "wc -l < /tmp/asked"));
+    const cold = await box.node.sandboxes.create({ source, labels: {}, env: {} }, soon());
+    await keep(1, 1, "asked");
+    const warm = await box.node.sandboxes.create({ source, labels: {}, env: {} }, soon());
+    expect([cold.isWarm, await asked(cold.id)]).toEqual([false, 1]);
+    expect([warm.isWarm, await asked(warm.id)]).toEqual([true, 2]);
+    await box.buildTemplate({ name: "once", readyCommand: "test ! -e /tmp/once && touch /tmp/once" });
+    await keep(1, 1, "once");
+    await Promise.all([keep(0, 0, "asked"), keep(0, 0, "once")]);
+  });
+
   it("are made anew when the template is built again, and go with it", async () => {
     await box.buildTemplate({ name: "t" });
     await keep(1, 2, "t");
