@@ -31,8 +31,8 @@ export function openPortCarrier(ports: Ports): PortCarrier {
   const dial: Dial = (sandbox, port, signal) => dialPatiently(ports, { sandbox, port }, signal);
   const kept = keepConnections(dial);
   return {
-    request: (exchange, target) => requestPort({ dial, kept }, exchange, target),
-    upgrade: (exchange, target) => upgradePort(dial, exchange, target),
+    request: (exchange, target) => requestPort({ ports, dial, kept }, exchange, target),
+    upgrade: (exchange, target) => upgradePort({ ports, dial }, exchange, target),
   };
 }
 
@@ -55,6 +55,7 @@ async function dialPatiently(
 const isRefused = (thrown: unknown): boolean => guestErrorOf(thrown)?.code === "refused";
 
 interface Ways {
+  readonly ports: Pick<Ports, "pass">;
   readonly dial: Dial;
   readonly kept: KeptConnections;
 }
@@ -70,8 +71,26 @@ async function requestPort(ways: Ways, exchange: HttpExchange, target: CarrierTa
   }
 }
 
-/** What may be sent again takes a connection that is kept, which its server may be closing at this moment. */
+/** What a dump has cut is sent again where it may be, at so many dumps. */
+const dumpsMax = 5;
+
 async function carry(ways: Ways, exchange: HttpExchange, target: CarrierTarget): Promise<void> {
+  const { request, response } = exchange;
+  for (let dumps = 0; ; dumps++) {
+    const passage = await whileThere(response, (signal) => ways.ports.pass(target.sandbox, signal));
+    try {
+      return await carryOnce(ways, exchange, target);
+    } catch (thrown) {
+      const isOver = response.headersSent || isClosed(response) || dumps >= dumpsMax;
+      if (isOver || !passage.wasCut() || !mayRepeat(request)) throw thrown;
+    } finally {
+      passage.leave();
+    }
+  }
+}
+
+/** What may be sent again takes a connection that is kept, which its server may be closing at this moment. */
+async function carryOnce(ways: Ways, exchange: HttpExchange, target: CarrierTarget): Promise<void> {
   const { request, response } = exchange;
   const { sandbox, port } = target;
   const hurry = setInterval(() => ways.kept.drop(sandbox, port), patienceMs);
@@ -90,25 +109,31 @@ async function carry(ways: Ways, exchange: HttpExchange, target: CarrierTarget):
         if (!(thrown instanceof StaleConnection) || isClosed(response)) throw thrown;
       }
     }
-    const connection = await dialFor(ways.dial, response, target);
+    const connection = await dialFor(ways, response, target);
     await carryRequest(exchange, { connection }, { ...target, onAnswer: calm, isForeign: true });
   } finally {
     calm();
+    response.off("close", calm);
   }
 }
 
-/** For this exchange alone: whoever leaves is not dialled for any more. */
-async function dialFor(
-  dial: Dial,
+const dialFor = (
+  { dial }: Pick<Ways, "dial">,
   client: Duplex | ServerResponse,
   { sandbox, port }: CarrierTarget,
-): Promise<Duplex> {
+): Promise<Duplex> => whileThere(client, (signal) => dial(sandbox, port, signal));
+
+/** For this exchange alone: for whoever leaves nothing is waited for any more. */
+async function whileThere<T>(
+  client: Duplex | ServerResponse,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
   const leaving = new AbortController();
   const leave = () => leaving.abort(new DomainError("cancelled", "the client went away"));
   client.once("close", leave);
   if (isClosed(client)) leave();
   try {
-    return await dial(sandbox, port, leaving.signal);
+    return await work(leaving.signal);
   } finally {
     client.off("close", leave);
   }
@@ -125,10 +150,20 @@ const noAnswerBody = ({ sandbox, port }: CarrierTarget) => ({
   code: 502,
 });
 
-async function upgradePort(dial: Dial, exchange: UpgradeExchange, target: CarrierTarget): Promise<void> {
+async function upgradePort(
+  ways: Omit<Ways, "kept">,
+  exchange: UpgradeExchange,
+  target: CarrierTarget,
+): Promise<void> {
   const { socket } = exchange;
   try {
-    await carryUpgrade(exchange, await dialFor(dial, socket, target), { ...target, isForeign: true });
+    const passage = await whileThere(socket, (signal) => ways.ports.pass(target.sandbox, signal));
+    try {
+      const connection = await dialFor(ways, socket, target);
+      await carryUpgrade(exchange, connection, { ...target, onAnswer: passage.leave, isForeign: true });
+    } finally {
+      passage.leave();
+    }
   } catch (thrown) {
     if (isRefused(thrown)) refuseUpgrade(socket, JSON.stringify(closedPortBody(target)));
     else socket.destroy();

@@ -41,6 +41,7 @@ export async function carryUpgrade(
   socket.on("data", keep);
   try {
     const { answer, first } = await ask(request, connection, options);
+    options.onAnswer?.();
     socket.off("close", leave).off("end", leave).off("data", keep).pause();
     if (first === undefined) return await stayInHttp(answer, request, socket);
     socket.write(headOf(answer), "latin1");

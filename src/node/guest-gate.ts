@@ -9,8 +9,17 @@ import { type GuestStream, type OpenStream, openStream } from "./guest-stream.js
 import { createTurnstile, type Place, type Turnstile } from "./guest-turnstile.js";
 import type { Guest } from "./guests.js";
 
+/** One exchange over connections that lead through the guest. */
+export interface Passage {
+  /** It is over. */
+  leave(): void;
+  /** A dump of its time has closed its connections, or is about to. */
+  wasCut(): boolean;
+}
+
 export interface Gate {
   call<T>(operation: (guest: Guest, signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<T>;
+  pass(signal: AbortSignal): Promise<Passage>;
   stream<T>(open: OpenStream<T>, signal: AbortSignal): AsyncIterable<T>;
   close(signal: AbortSignal): Promise<void>;
   open(signal: AbortSignal): Promise<void>;
@@ -26,10 +35,14 @@ export interface GateOptions {
 interface GateParts extends GateOptions {
   readonly turnstile: Turnstile;
   readonly streams: Set<GuestStream>;
+  /** Those that no dump has cut yet. */
+  readonly passages: Set<symbol>;
 }
 
 const callWaitMs = 30_000;
 const callsEndMs = 5_000;
+/** So long after its begin a passage is waited for: most exchanges are over by then, and of others nobody knows when. */
+const passageMs = 100;
 const streamsEndMs = 2_000;
 const streamsBackMs = 10_000;
 /** Of running time, the most that the guest allows; normally over within milliseconds after the thaw. */
@@ -39,7 +52,7 @@ export function createGate(options: GateOptions): Gate {
   const { guest } = options;
   const turnstile = createTurnstile();
   const streams = new Set<GuestStream>();
-  const parts: GateParts = { ...options, turnstile, streams };
+  const parts: GateParts = { ...options, turnstile, streams, passages: new Set() };
 
   return {
     async call(operation, signal) {
@@ -53,6 +66,7 @@ export function createGate(options: GateOptions): Gate {
         place.leave();
       }
     },
+    pass: (signal) => pass(parts, signal),
     stream: (open, signal) =>
       openStream(
         {
@@ -91,14 +105,39 @@ async function admitCall({ id, turnstile }: GateParts, linked: LinkedSignal): Pr
   }
 }
 
+async function pass(parts: GateParts, signal: AbortSignal): Promise<Passage> {
+  const { passages } = parts;
+  const place = await enterToPass(parts, signal);
+  const mine = Symbol();
+  passages.add(mine);
+  const timer = setTimeout(place.leave, passageMs);
+  return {
+    leave() {
+      passages.delete(mine);
+      clearTimeout(timer);
+      place.leave();
+    },
+    wasCut: () => !passages.has(mine),
+  };
+}
+
+/** It has nothing to abort. As a rule the gate is open, and a deadline would take longer than all the rest. */
+async function enterToPass(parts: GateParts, signal: AbortSignal): Promise<Place> {
+  const { turnstile } = parts;
+  if (turnstile.state().kind === "open") return turnstile.enter(false, () => {}, signal);
+  using linked = linkSignals(signal);
+  return await admitCall(parts, linked);
+}
+
 async function closeGate(parts: GateParts, signal: AbortSignal): Promise<void> {
-  const { id, guest, turnstile, streams } = parts;
+  const { id, guest, turnstile, streams, passages } = parts;
   const { kind } = turnstile.state();
   if (kind !== "open" && kind !== "ended") {
     throw new DomainError("failed_precondition", `another dump of sandbox ${id} is under way`);
   }
   turnstile.become({ kind: "closing" });
   await endCalls(parts, signal);
+  passages.clear();
   for (const stream of streams) stream.cut();
   await guest.quiesce({ holdMs }, signal);
   for (const stream of streams) stream.drain();

@@ -9,7 +9,7 @@ import { DomainError, isDomainError } from "../lib/errors.js";
 import type { Logger } from "../lib/log.js";
 import { waitUntil } from "../lib/signal.js";
 import type { SandboxId } from "../sandbox/sandbox.js";
-import { createGate, type Gate } from "./guest-gate.js";
+import { createGate, type Gate, type Passage } from "./guest-gate.js";
 import type { OpenStream } from "./guest-stream.js";
 
 export type Guest = GuestClient;
@@ -24,6 +24,11 @@ export interface Guests {
     operation: (guest: Guest, signal: AbortSignal) => Promise<T>,
     signal: AbortSignal,
   ): Promise<T>;
+  /**
+   * For one exchange over connections that a dump closes: waits as `call` does, and has a dump wait until it is over,
+   * 100 ms after its begin at most.
+   */
+  pass(id: SandboxId, signal: AbortSignal): Promise<Passage>;
   /**
    * A long stream that a dump may cut: `open` is called again at the gate's next opening, and goes on from what
    * its last iterable gave. Iterables have to throw `unavailable` when the guest closes. Ends with `remove`'s
@@ -64,6 +69,7 @@ export function openGuests({ log }: { readonly log: Pick<Logger, "warn"> }): Gue
 
   return {
     call: async (id, operation, signal) => gateOf(id).call(operation, signal),
+    pass: async (id, signal) => gateOf(id).pass(signal),
     stream: (id, open, signal) => ({
       [Symbol.asyncIterator]: () => gateOf(id).stream(open, signal)[Symbol.asyncIterator](),
     }),

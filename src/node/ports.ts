@@ -1,6 +1,7 @@
 /** Servers that listen inside a sandbox. */
 import type { Duplex } from "node:stream";
 import { DomainError } from "../lib/errors.js";
+import type { Passage } from "./guest-gate.js";
 import type { Guest, Guests } from "./guests.js";
 import { findLive, type SandboxFinder } from "./running.js";
 
@@ -10,10 +11,12 @@ export interface Ports {
    * dump of the sandbox resets it. `unavailable`: nothing listens there. `resource_exhausted`: too many are open.
    */
   dial(ref: string, port: number, signal: AbortSignal): Promise<Duplex>;
+  /** For one exchange over such connections, with its beginning: a dump waits for it, as `Guests.pass` says. */
+  pass(ref: string, signal: AbortSignal): Promise<Passage>;
 }
 
 export interface PortDeps extends SandboxFinder {
-  readonly guests: Pick<Guests, "call">;
+  readonly guests: Pick<Guests, "call" | "pass">;
 }
 
 /**
@@ -49,5 +52,6 @@ export function openPorts(deps: PortDeps): Ports {
         throw thrown;
       }
     },
+    pass: async (ref, signal) => deps.guests.pass(findLive(deps, ref, "connect to a port of").id, signal),
   };
 }
