@@ -16,6 +16,7 @@ const tokenSchema = z.strictObject({
   ttlS: z.int().default(tokenTtlMs.usual / 1000),
 });
 const changeSchema = z.strictObject({ cordoned: z.boolean() });
+const removalSchema = z.strictObject({ force: z.enum(["true", "false"]).default("false") });
 
 export interface NodeRoutesDeps extends TokenDeps {
   readonly nodes: Pick<Nodes, "list" | "find" | "cordon" | "remove">;
@@ -36,9 +37,9 @@ export function nodeRoutes(deps: NodeRoutesDeps): readonly AdminRoute[] {
     route("PATCH /nodes/:node", { body: changeSchema }, async ({ param, body: { cordoned } }) =>
       withCounts(await nodes.cordon(nodes.find(param("node")).record.id, cordoned)),
     ),
-    route("DELETE /nodes/:node", { status: 204 }, async ({ param, query }) => {
+    route("DELETE /nodes/:node", { query: removalSchema, status: 204 }, async ({ param, query }) => {
       const { id } = nodes.find(param("node")).record;
-      if (parseForce(query)) await onNodes.forget(id);
+      if (query.force === "true") await onNodes.forget(id);
       await nodes.remove(id);
     }),
     route("GET /nodes/:node/sandboxes", {}, async ({ param }) =>
@@ -55,11 +56,6 @@ export function nodeRoutes(deps: NodeRoutesDeps): readonly AdminRoute[] {
       return { id, token, expiresAt: expiresAt.toISOString() };
     }),
   ];
-}
-
-function parseForce({ force = "false" }: Readonly<Record<string, unknown>>): boolean {
-  if (force === "true" || force === "false") return force === "true";
-  throw new DomainError("invalid_argument", "force: must be true or false");
 }
 
 async function findOn({ store }: NodeRoutesDeps, { record }: NodeView, id: string): Promise<OwnedSandbox> {

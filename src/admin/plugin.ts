@@ -54,7 +54,7 @@ function toAdminRequest(request: FastifyRequest, reply: FastifyReply) {
   });
   return {
     param: (name: string) => params[name] ?? "",
-    query: request.query as Readonly<Record<string, unknown>>,
+    query: request.query,
     body: request.body,
     signal: gone.signal,
   };

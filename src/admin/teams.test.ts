@@ -73,6 +73,8 @@ describe("the administration of teams", () => {
     ["POST /teams/acme/keys", { name: "x".repeat(101) }, 400, "invalid_argument"],
     ["DELETE /teams/acme/keys/x", undefined, 404, "not_found"],
     ["DELETE /teams/acme", undefined, 404, "not_found"],
+    ["DELETE /teams/acme/keys/x?dry-run=true", undefined, 400, "invalid_argument"],
+    ["GET /teams?limit=1", undefined, 400, "invalid_argument"],
     ["GET /nothing", undefined, 404, "not_found"],
   ])("answers %s %j with %d", async (line, body, status, code) => {
     await server.teams.create("acme", {});
