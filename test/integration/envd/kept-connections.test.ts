@@ -109,6 +109,24 @@ it.each([
   expect(texts.size).toBe(3);
 });
 
+it("waits for nothing where a server says head and body one after the other", async () => {
+  await serve(
+    8111,
+    threaded(`
+    while head(peer):
+        peer.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 4\\r\\n\\r\\n")
+        peer.sendall(b"body")`),
+  );
+  const took: number[] = [];
+  for (let count = 0; count < 12; count++) {
+    const startedAt = performance.now();
+    expect(await ask(8111)).toEqual({ status: 200, text: "body" });
+    took.push(performance.now() - startedAt);
+  }
+  // An acknowledgement that is put off comes after 40 ms, each time.
+  expect(took.sort((a, b) => a - b)[3]).toBeLessThan(35);
+});
+
 it("says so where a server leaves HTTP without having been asked to", async () => {
   const leaving = "HTTP/1.1 101 Switching Protocols\\r\\nUpgrade: x\\r\\nConnection: upgrade\\r\\n\\r\\n";
   await serve(
