@@ -75,6 +75,23 @@ describe("a stream", () => {
     expect([...streams].map((stream) => stream.isCut())).toEqual([]);
   });
 
+  it("is not cut before it has begun, as nobody lets it begin for that", async () => {
+    const { gate, streams, turnstile } = testGate();
+    turnstile.become({ kind: "closing" });
+    const first = openStream(gate, parts([1]), never)
+      [Symbol.asyncIterator]()
+      .next();
+    for (const stream of streams) {
+      stream.cut();
+      stream.drain();
+    }
+    turnstile.become({ kind: "reopening" });
+    await turn();
+    expect([...streams].map((stream) => stream.isCut())).toEqual([false]);
+    turnstile.become({ kind: "open" });
+    expect(await first).toEqual({ done: false, value: 1 });
+  });
+
   it("fails when the guest closes without a cut", async () => {
     const { gate } = testGate();
     const items = openStream(gate, parts([1], [2]), never)[Symbol.asyncIterator]();

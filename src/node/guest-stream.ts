@@ -111,7 +111,10 @@ async function pump<T>({ gate, open, mailbox, linked }: Pumping<T>): Promise<voi
   }
 
   const stream: GuestStream = {
-    cut: () => become({ cut: true }),
+    cut: () => {
+      // One that waits for its beginning comes when the gate is open: nobody may wait for it before.
+      if (is.attached) become({ cut: true });
+    },
     drain: () => become({ drained: true }),
     isCut: () => is.cut,
     uncut: () => become({ cut: false, drained: false }),
