@@ -4,7 +4,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { type EntryInfoSchema, FileType } from "../gen/e2b/filesystem_pb.js";
 import { isDomainError } from "../lib/errors.js";
-import { createLimiter } from "../lib/limit.js";
+import { mapLimited } from "../lib/limit.js";
 import type { FileInfo, FileRef } from "../node/files.js";
 import type { EnvdNode } from "./deps.js";
 
@@ -44,10 +44,9 @@ export async function entriesOf(
   files: readonly FileInfo[],
   signal: AbortSignal,
 ): Promise<Entry[]> {
-  const limiter = createLimiter(lookingMax);
-  const entries = await Promise.all(
-    files.map((file) => limiter.run(() => entryOf(node, ref, file, signal).catch(unlessGone), signal)),
-  );
+  const look = (file: FileInfo, _index: number, linked: AbortSignal) =>
+    entryOf(node, ref, file, linked).catch(unlessGone);
+  const entries = await mapLimited(files, lookingMax, look, signal);
   return entries.filter((entry) => entry !== undefined);
 }
 
