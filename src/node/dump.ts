@@ -5,6 +5,7 @@
 
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { returnTerminals } from "../criu/image/terminals.js";
 import { criuLogBytesMax, dumpError } from "../criu/log.js";
 import { startStopwatch } from "../lib/clock.js";
 import { type Begun, readAhead } from "../lib/read-ahead.js";
@@ -76,6 +77,7 @@ export async function dump(
     : undefined;
   undo.defer(() => reading?.end());
   await settleAll(checkpointTask(deps, sandbox, directory), options.beside?.());
+  await returnTerminals(join(directory, checkpointFiles.images));
   deps.failpoint(options.stayFrozen ? "pause.dumped" : "checkpoint.dumped");
   if (!options.stayFrozen) await freezer.thaw(sandbox.id);
   const freezeMs = frozen();

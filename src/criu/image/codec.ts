@@ -16,6 +16,7 @@ export const magics = {
   pagemap: 0x56084025,
   pstree: 0x50273030,
   seccomp: 0x64413049,
+  terminals: 0x59453036,
 } as const;
 
 export type ImageKind = keyof typeof magics;

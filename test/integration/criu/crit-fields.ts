@@ -26,6 +26,7 @@ const kinds: Readonly<Record<string, ImageKind>> = {
   PAGEMAP: "pagemap",
   PSTREE: "pstree",
   SECCOMP: "seccomp",
+  TTY_INFO: "terminals",
 };
 
 const messagesOf = async (dir: string, name: string, kind: ImageKind) =>

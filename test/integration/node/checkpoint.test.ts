@@ -51,6 +51,22 @@ async function marksOf(ref: string): Promise<string> {
   return box.sh(ref, "until [ -e /root/said ]; do sleep 0.01; done; cat /root/said /root/mark | xargs");
 }
 
+/** Leads its session as a shell does; says whose the terminal is when it is asked. */
+const betweenJobs = `
+import os, signal, time
+signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+job = os.fork()
+if job == 0: time.sleep(1000)
+os.setpgid(job, job)
+os.tcsetpgrp(0, job)
+os.kill(job, signal.SIGKILL)
+os.waitpid(job, 0)
+open("/root/ended", "w").close()
+while not os.path.exists("/root/ask"): time.sleep(0.01)
+with open("/root/said.new", "w") as said: said.write("its own" if os.tcgetpgrp(0) == os.getpgrp() else "another's")
+os.rename("/root/said.new", "/root/said")
+time.sleep(1000)`;
+
 describe("checkpoint and restore", () => {
   it("brings back memory and files of one instant, any number of times", async () => {
     const id = await startMarked("one");
@@ -78,6 +94,22 @@ describe("checkpoint and restore", () => {
     expect(await marksOf((await restore(ref)).id)).toBe("kept kept");
     await box.test.restart();
     expect(await marksOf((await restore(ref)).id)).toBe("kept kept");
+  });
+
+  it("has a terminal whose foreground is a group that has ended, as a shell's is between two jobs", async () => {
+    const { id } = await box.create();
+    await box.start(id, ["python3", "-c", betweenJobs], {
+      tag: "memory",
+      terminal: { rows: 24, columns: 80 },
+    });
+    await box.sh(id, "until [ -e /root/ended ]; do sleep 0.01; done");
+    const { id: ref } = await take(id);
+    await box.node.sandboxes.pause(id, soon());
+    await box.node.sandboxes.resume(id, soon());
+    for (const again of [id, (await restore(ref)).id])
+      expect(
+        await box.sh(again, "touch /root/ask; until [ -e /root/said ]; do sleep 0.01; done; cat /root/said"),
+      ).toBe("its own");
   });
 
   it("keeps lineage, and removes nothing that something stands on", async () => {
