@@ -17,6 +17,8 @@ export function dropBody(request: IncomingMessage): Promise<void> {
       resolve();
     };
     request.once("end", ended).once("close", ended).once("error", ended);
+    // Whoever reads pieces of it holds it back until he has got the next one; it flows then for who listens for all.
+    request.on("data", () => {});
     request.resume();
   });
 }
