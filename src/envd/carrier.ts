@@ -5,16 +5,15 @@ import type { HttpExchange } from "../lib/carry-http.js";
 import type { UpgradeExchange } from "../lib/carry-upgrade.js";
 import { cutResponse } from "../lib/cut-response.js";
 import { anyNumber, headerBytesBetween } from "../lib/http-message.js";
-import type { Ports } from "../node/ports.js";
 import { type PortTarget, parseTarget, targetHeader } from "../sandbox/port-target.js";
 import type { EnvdDeps } from "./deps.js";
 import { envdPort, openEnvd } from "./envd.js";
-import { openPortCarrier } from "./port.js";
+import { openPortCarrier, type PortNode } from "./port.js";
 
 export type CarrierTarget = PortTarget;
 
 export interface CarrierDeps extends EnvdDeps {
-  readonly node: EnvdDeps["node"] & { readonly ports: Ports };
+  readonly node: PortNode;
 }
 
 /** Nothing throws; what goes wrong is answered. */
@@ -27,7 +26,7 @@ export interface NodeCarrier {
 
 export function openCarrier(deps: CarrierDeps): NodeCarrier {
   const envd = openEnvd(deps);
-  const ports = openPortCarrier(deps.node.ports);
+  const ports = openPortCarrier(deps.node);
 
   function request(exchange: HttpExchange, target: CarrierTarget): void {
     if (target.port === envdPort) void envd.handle(exchange.request, exchange.response, target);

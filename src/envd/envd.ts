@@ -17,7 +17,7 @@ import { failureBody, invalid } from "./failure.js";
 import { filesystemService } from "./filesystem.js";
 import { answerFailure, answerJson, noSandboxBody } from "./http.js";
 import { shown } from "./place.js";
-import { isThere, untilGone } from "./presence.js";
+import { failedByEnd, isThere, untilGone } from "./presence.js";
 import { processService } from "./processes.js";
 import { withRootsRights } from "./rights.js";
 import { checkAccess, checkToken } from "./signature.js";
@@ -99,7 +99,8 @@ export function openEnvd({ node, log }: EnvdDeps): Envd {
       } catch (thrown) {
         report(deps, request, thrown);
         if (!response.headersSent) await dropBody(request);
-        answerFailure(response, thrown);
+        const isGone = !response.headersSent && (await failedByEnd(deps, target.sandbox, thrown));
+        answerFailure(response, thrown, isGone ? noSandboxBody(target.sandbox) : undefined);
       }
     },
   };

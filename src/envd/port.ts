@@ -10,8 +10,10 @@ import { hasBody } from "../lib/http-message.js";
 import { delay } from "../lib/signal.js";
 import type { Ports } from "../node/ports.js";
 import type { CarrierTarget } from "./carrier.js";
-import { answerFailure, answerJson, closedPortBody } from "./http.js";
+import type { EnvdDeps } from "./deps.js";
+import { answerFailure, answerJson, closedPortBody, noSandboxBody } from "./http.js";
 import { type Dial, type KeptConnections, keepConnections } from "./kept-connections.js";
+import { failedByEnd } from "./presence.js";
 
 /** A server that is about to listen is waited for, as E2B does. */
 const pausesMs = [100, 200, 300, 400];
@@ -27,12 +29,14 @@ export interface PortCarrier {
   upgrade(exchange: UpgradeExchange, target: CarrierTarget): Promise<void>;
 }
 
-export function openPortCarrier(ports: Ports): PortCarrier {
-  const dial: Dial = (sandbox, port, signal) => dialPatiently(ports, { sandbox, port }, signal);
+export type PortNode = EnvdDeps["node"] & { readonly ports: Ports };
+
+export function openPortCarrier(node: PortNode): PortCarrier {
+  const dial: Dial = (sandbox, port, signal) => dialPatiently(node.ports, { sandbox, port }, signal);
   const kept = keepConnections(dial);
   return {
-    request: (exchange, target) => requestPort({ ports, dial, kept }, exchange, target),
-    upgrade: (exchange, target) => upgradePort({ ports, dial }, exchange, target),
+    request: (exchange, target) => requestPort({ node, dial, kept }, exchange, target),
+    upgrade: (exchange, target) => upgradePort({ node, dial }, exchange, target),
   };
 }
 
@@ -55,7 +59,7 @@ async function dialPatiently(
 const isRefused = (thrown: unknown): boolean => guestErrorOf(thrown)?.code === "refused";
 
 interface Ways {
-  readonly ports: Pick<Ports, "pass">;
+  readonly node: PortNode;
   readonly dial: Dial;
   readonly kept: KeptConnections;
 }
@@ -65,7 +69,9 @@ async function requestPort(ways: Ways, exchange: HttpExchange, target: CarrierTa
   try {
     await carry(ways, exchange, target);
   } catch (thrown) {
-    if (isRefused(thrown)) answerJson(response, 502, closedPortBody(target));
+    const isGone = !response.headersSent && (await failedByEnd(ways, target.sandbox, thrown));
+    if (isGone) answerJson(response, 502, noSandboxBody(target.sandbox));
+    else if (isRefused(thrown)) answerJson(response, 502, closedPortBody(target));
     else if (isDomainError(thrown)) answerFailure(response, thrown);
     else answerFailure(response, thrown, noAnswerBody(target));
   }
@@ -77,7 +83,7 @@ const dumpsMax = 5;
 async function carry(ways: Ways, exchange: HttpExchange, target: CarrierTarget): Promise<void> {
   const { request, response } = exchange;
   for (let dumps = 0; ; dumps++) {
-    const passage = await whileThere(response, (signal) => ways.ports.pass(target.sandbox, signal));
+    const passage = await whileThere(response, (signal) => ways.node.ports.pass(target.sandbox, signal));
     try {
       return await carryOnce(ways, exchange, target);
     } catch (thrown) {
@@ -157,7 +163,7 @@ async function upgradePort(
 ): Promise<void> {
   const { socket } = exchange;
   try {
-    const passage = await whileThere(socket, (signal) => ways.ports.pass(target.sandbox, signal));
+    const passage = await whileThere(socket, (signal) => ways.node.ports.pass(target.sandbox, signal));
     try {
       const connection = await dialFor(ways, socket, target);
       await carryUpgrade(exchange, connection, { ...target, onAnswer: passage.leave, isForeign: true });

@@ -359,6 +359,45 @@ describe("sandboxes that do not run", () => {
     await made.kill();
   });
 
+  it("are answered so by what was under way when they were paused or deleted", async () => {
+    const made = await Sandbox.create("base", options());
+    const headers = {
+      ...{
+        "e2b-sandbox-id": made.sandboxId,
+        "content-type": "application/octet-stream",
+        "content-length": "6",
+      },
+      "x-access-token": (await box.ask("GET", `/sandboxes/${made.sandboxId}`)).body.envdAccessToken,
+    };
+    const answered = (url: string, more: Readonly<Record<string, string>>, method: string, part?: string) => {
+      const asking = request(`${box.url}${url}`, { method, headers: { ...headers, ...more } });
+      const answer = once(asking, "response").then(async ([given]: IncomingMessage[]) => ({
+        status: given?.statusCode,
+        body: given === undefined ? undefined : JSON.parse(await text(given)),
+      }));
+      if (part === undefined) asking.end();
+      else asking.write(part);
+      return { asking, answer };
+    };
+    const gone = { sandboxId: made.sandboxId, message: "The sandbox was not found", code: 502 };
+    const silent = `python3 -c 'import socket, time; s = socket.create_server(("", 8000)); c = s.accept(); open("/tmp/asked", "w"); time.sleep(1000)'`;
+    await made.commands.run(silent, { background: true, timeoutMs: 0 });
+    const onPort = { "e2b-sandbox-port": "8000", "content-length": "0" };
+    const got = answered("/", onPort, "GET");
+    await becomes("asked", () => made.files.exists("/tmp/asked"));
+    await delay(150);
+    await made.pause();
+    expect(await got.answer).toEqual({ status: 502, body: gone });
+    await Sandbox.connect(made.sandboxId, options());
+    const upload = answered("/files?path=/tmp/part", { "e2b-sandbox-port": "49983" }, "POST", "abc");
+    await becomes("begun", () => made.files.exists("/tmp/part"));
+    const startedAt = performance.now();
+    await made.kill();
+    upload.asking.end("def");
+    expect(await upload.answer).toEqual({ status: 502, body: gone });
+    expect(performance.now() - startedAt).toBeLessThan(10_000);
+  });
+
   it("wake on traffic where they were made so, once for all that ask, and for nobody without a token", async () => {
     const lifecycle = { onTimeout: "pause", autoResume: true } as const;
     const made = await Sandbox.create("base", { ...options(), lifecycle });
