@@ -1,5 +1,5 @@
 /** Requests for servers that listen in a sandbox, through the guest. */
-import type { IncomingMessage, ServerResponse } from "node:http";
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 import { guestErrorOf } from "../guest-client/errors.js";
 import { carryRequest, type HttpExchange, StaleConnection } from "../lib/carry-http.js";
@@ -11,7 +11,8 @@ import { delay } from "../lib/signal.js";
 import type { Ports } from "../node/ports.js";
 import type { CarrierTarget } from "./carrier.js";
 import type { EnvdDeps } from "./deps.js";
-import { answerFailure, answerJson, closedPortBody, noSandboxBody } from "./http.js";
+import { failureBody } from "./failure.js";
+import { answerFailure, closedPortBody, noSandboxBody } from "./http.js";
 import { type Dial, type KeptConnections, keepConnections } from "./kept-connections.js";
 import { failedByEnd } from "./presence.js";
 
@@ -69,12 +70,14 @@ async function requestPort(ways: Ways, exchange: HttpExchange, target: CarrierTa
   try {
     await carry(ways, exchange, target);
   } catch (thrown) {
-    const isGone = !response.headersSent && (await failedByEnd(ways, target.sandbox, thrown));
-    if (isGone) answerJson(response, 502, noSandboxBody(target.sandbox));
-    else if (isRefused(thrown)) answerJson(response, 502, closedPortBody(target));
-    else if (isDomainError(thrown)) answerFailure(response, thrown);
-    else answerFailure(response, thrown, noAnswerBody(target));
+    answerFailure(response, thrown, response.headersSent ? undefined : await refusalOf(ways, thrown, target));
   }
+}
+
+async function refusalOf(ways: Pick<Ways, "node">, thrown: unknown, target: CarrierTarget) {
+  if (isRefused(thrown)) return closedPortBody(target);
+  if (await failedByEnd(ways, target.sandbox, thrown)) return noSandboxBody(target.sandbox);
+  return isDomainError(thrown) ? failureBody(thrown) : noAnswerBody(target);
 }
 
 /** What a dump has cut is sent again where it may be, at so many dumps. */
@@ -171,14 +174,14 @@ async function upgradePort(
       passage.leave();
     }
   } catch (thrown) {
-    if (isRefused(thrown)) refuseUpgrade(socket, JSON.stringify(closedPortBody(target)));
-    else socket.destroy();
+    refuseUpgrade(socket, await refusalOf(ways, thrown, target));
   }
 }
 
-function refuseUpgrade(socket: Duplex, body: string): void {
+function refuseUpgrade(socket: Duplex, body: { readonly code: number }): void {
+  const text = JSON.stringify(body);
   socket.end(
-    "HTTP/1.1 502 Bad Gateway\r\nContent-Type: application/json\r\nConnection: close\r\n" +
-      `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+    `HTTP/1.1 ${body.code} ${STATUS_CODES[body.code]}\r\nContent-Type: application/json\r\nConnection: close\r\n` +
+      `Content-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`,
   );
 }

@@ -7,6 +7,7 @@ import { gzipSync } from "node:zlib";
 import { Sandbox } from "e2b";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { delay } from "../../../src/lib/signal.js";
+import { connectionsMax } from "../../../src/node/ports.js";
 import { becomes } from "../../support/box.js";
 import { mainKey, openRegistryBox } from "../../support/registry-box.js";
 
@@ -321,7 +322,7 @@ while True:
       "require('http').createServer().on('upgrade', (r, s, h) => {",
       "  const k = c.createHash('sha1').update(r.headers['sec-websocket-key'] + '258EAFA5-E914-47DA-95CA-C5AB0DC85B11')",
       "  s.write('HTTP/1.1 101 x\\r\\nUpgrade: websocket\\r\\nConnection: Upgrade\\r\\nSec-WebSocket-Accept: ' + k.digest('base64') + '\\r\\n\\r\\n')",
-      "  s.write(h); s.on('data', (d) => s.write(d)) }).listen(8002, '::1')",
+      "  s.write(h); s.on('data', (d) => s.write(d)).on('end', () => s.end()).on('error', () => {}) }).listen(8002, '::1')",
     ].join("\n");
     await sandbox.files.write("/tmp/echo.js", script);
     await sandbox.commands.run("node /tmp/echo.js", { background: true });
@@ -334,6 +335,16 @@ while True:
     const answer = await raw(`${asked}ping`, "ping");
     expect(answer).toMatch(/^HTTP\/1.1 101/);
     expect(answer).toMatch(/\r\n\r\nping$/);
+    const { hostname, port } = new URL(box.url);
+    const many = Array.from({ length: connectionsMax }, () => connect(Number(port), hostname));
+    try {
+      for (const socket of many) socket.on("error", () => {}).write(asked);
+      await Promise.all(many.map((socket) => once(socket, "data")));
+      expect(await raw(asked, "open")).toMatch(/^HTTP\/1.1 429 Too Many Requests[\s\S]*192 connections open/);
+    } finally {
+      for (const socket of many) socket.destroy();
+    }
+    await becomes("room", async () => !(await raw(`${asked}ping`, "ping")).startsWith("HTTP/1.1 429"));
   });
 });
 
