@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { connect as connectHttp2, constants } from "node:http2";
 import { get, request as httpsRequest } from "node:https";
 import type { AddressInfo } from "node:net";
@@ -45,6 +45,25 @@ function raw(port: number, text: string): Promise<string> {
 
 const request = (host: string, more = "Connection: close") =>
   `GET /route HTTP/1.1\r\nHost: ${host}\r\n${more}\r\n\r\n`;
+
+/** Of the server's ends of its connections, by what the kernel says of its timers: 02 is that of keepalive (proc(5)). */
+function timersOf(port: number): string[] {
+  const local = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  const lines = readFileSync("/proc/self/net/tcp", "utf8").trim().split("\n").slice(1);
+  const columns = lines.map((line) => line.trim().split(/\s+/));
+  const established = columns.filter(([, from, , state]) => from?.endsWith(local) && state === "01");
+  return established.map(([, , , , , timer = ""]) => timer.slice(0, 2));
+}
+
+it.each(["plain", "by TLS"])("looks whether a client that says nothing is there at all, %s", async (how) => {
+  const directory = mkdtempSync(join(tmpdir(), "ramet-front-"));
+  scope.defer(async () => rmSync(directory, { recursive: true }));
+  const { port } = await serve(how === "plain" ? undefined : makeCertificate(directory));
+  const socket = connect(port, "127.0.0.1").on("error", () => {});
+  scope.defer(async () => void socket.destroy());
+  await once(socket, "connect");
+  await expect.poll(() => timersOf(port)).toEqual(["02"]);
+});
 
 it("takes 64 KiB of headers, however many", async () => {
   const { front, port } = await serve();

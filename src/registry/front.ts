@@ -37,6 +37,12 @@ const headersMs = 60_000;
 /** Longer than clients and load balancers as a rule keep theirs, so that it is they who close it. */
 const keepAliveMs = 72_000;
 
+/**
+ * Of silence, after which a client is asked whether it is there: else the streams of one that went without a word, and its
+ * connections to servers in sandboxes, would stay for good. It has 10 s to answer.
+ */
+const silence = { keepAlive: true, keepAliveInitialDelay: 60_000 } as const;
+
 export function openFront(tls?: Certificate): Front {
   let interceptor: Interceptor | undefined;
   let secure: Http2SecureServer | undefined;
@@ -54,10 +60,10 @@ export function openFront(tls?: Certificate): Front {
         endInTime(request);
         routes(request, response);
       };
-      if (tls !== undefined) secure = createSecureServer({ ...secureOptions, ...tls });
+      if (tls !== undefined) secure = createSecureServer({ ...secureOptions, ...silence, ...tls });
       const server =
         secure === undefined
-          ? Object.assign(createServer(limits, listener), limits)
+          ? Object.assign(createServer({ ...limits, ...silence }, listener), limits)
           : serveTls(secure, limits, listener);
       server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
         if (interceptor?.upgrade(request, socket, head) === true) return;
