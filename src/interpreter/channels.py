@@ -57,13 +57,16 @@ class Channels:
         asyncio.get_running_loop().call_soon(self._read, socket)
 
     def _pass_on(self, frames: list[bytes], take: Take) -> None:
-        """Code can send what is no message: that is dropped."""
+        """
+        Code can send what is no message, or nested too deep for a reader or writer of JSON: that is dropped. Whatever is
+        thrown would end the reading for good, as the descriptor tells of a change once.
+        """
         try:
             at = frames.index(DELIM)
             header, parent, _metadata, content = map(json.loads, frames[at + 2 : at + 6])
             if parent.get("msg_id") == self._about:
                 take(header["msg_type"], header, content)
-        except (ValueError, LookupError, AttributeError, TypeError):
+        except Exception:
             return
 
     def close(self) -> None:

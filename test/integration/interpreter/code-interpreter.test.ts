@@ -269,6 +269,18 @@ describe.skipIf(archive === undefined)("the code interpreter", () => {
     expect(results[0]?.html).toContain("<table");
   });
 
+  it("goes on where code has sent messages that nobody can read", async () => {
+    const send = [
+      "kernel = get_ipython().kernel; session = kernel.session",
+      "parts = session.serialize(session.msg('stream', {}, parent=kernel.get_parent('shell')))",
+      "kernel.iopub_socket.send_multipart([b'x', *parts[:-1], b'[' * 100_000 + b']' * 100_000])",
+      "kernel.iopub_socket.send_multipart([b'x'])",
+      "print('sent')",
+    ];
+    expect(outputOf(await sandbox.runCode(send.join("\n")))).toBe("sent\n");
+    expect((await sandbox.runCode("6 * 7")).text).toBe("42");
+  });
+
   it.each([
     ["import sys; sys.stdout = None; kept = 1", undefined],
     ["sys.stdout = sys.stderr = None; 1 / 0", /^AttributeError/],
