@@ -26,24 +26,32 @@ class WatchedStream(OutStream):
     """
 
     _unsent = 0
-    """Characters written since the last flush."""
+    """Characters written since the last flush, or so: threads may miscount."""
+    _written: object = None
+    _sent: object = None
+    """The last write, and the last that a flush has sent."""
 
     def write(self, string: str) -> int:
         if not isinstance(string, str) or self._unsent + len(string) < _PIECE:
             super().write(string)
             # Afterwards, or a flush of another thread in between would leave it behind as nothing to be sent.
             self._unsent += len(string)
+            self._written = object()
             return len(string)
         for start in range(0, len(string), _PIECE):
             super().write(string[start : start + _PIECE])
+            self._written = object()
             self.flush()
         return len(string)
 
     def flush(self) -> None:
         """ipykernel has ten for each run, and each waits for its other thread: only where there is something."""
-        if self._unsent:
+        written = self._written
+        if written is not self._sent:
             self._unsent = 0
             super().flush()
+            # Only now: whoever finds nothing to be sent goes on, perhaps to the end of the run.
+            self._sent = written
 
     def close(self) -> None:
         """The kernel writes to it as well: a program that closes its own stays with an open one."""

@@ -269,6 +269,16 @@ describe.skipIf(archive === undefined)("the code interpreter", () => {
     expect(results[0]?.html).toContain("<table");
   });
 
+  it("gives what was printed though another thread is about to send it when the run ends", async () => {
+    const print = [
+      "import sys, threading, time; from ipykernel.iostream import OutStream",
+      "flush = OutStream.flush; OutStream.flush = lambda stream: (time.sleep(0.5), flush(stream))",
+      "print('kept'); threading.Thread(target=sys.stdout.flush).start()",
+      "time.sleep(0.05); OutStream.flush = flush",
+    ];
+    expect(outputOf(await sandbox.runCode(print.join("\n")))).toBe("kept\n");
+  });
+
   it("goes on where code has sent messages that nobody can read", async () => {
     const send = [
       "kernel = get_ipython().kernel; session = kernel.session",
