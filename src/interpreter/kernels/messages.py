@@ -36,6 +36,10 @@ class Streams:
         for stream in self._own.values():
             stream.catch_up()
 
+    def flush(self) -> None:
+        for stream in self._own.values():
+            stream.flush()
+
     def restore(self) -> None:
         """In place of what cannot be flushed, such as None."""
         for name, stream in self._own.items():

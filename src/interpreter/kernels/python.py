@@ -109,6 +109,8 @@ def main(arguments: list[str]) -> None:
     app.session.pack = messages.pack
     streams = messages.Streams()
     messages.answer_always(app.kernel, streams)
+    # Or the child would have it as well, and say it once more.
+    os.register_at_fork(before=streams.flush)
     RunEnvironment(app.shell, streams)
     load("charts")
     load("formats").install(app.shell)

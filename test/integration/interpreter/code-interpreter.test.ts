@@ -279,6 +279,16 @@ describe.skipIf(archive === undefined)("the code interpreter", () => {
     expect(outputOf(await sandbox.runCode(print.join("\n")))).toBe("kept\n");
   });
 
+  it("says once what was printed before a fork", async () => {
+    const fork = [
+      "import os, sys",
+      "print('before'); child = os.fork()",
+      "if child == 0: print('child'); sys.stdout.flush(); os._exit(0)",
+      "os.waitpid(child, 0); print('after')",
+    ];
+    expect(outputOf(await sandbox.runCode(fork.join("\n")))).toBe("before\nchild\nafter\n");
+  });
+
   it("goes on where code has sent messages that nobody can read", async () => {
     const send = [
       "kernel = get_ipython().kernel; session = kernel.session",
