@@ -108,16 +108,23 @@ const answerMs = 10_000;
 export async function answerOnce(
   deps: Pick<Deps, "guests" | "log">,
   { id, spec }: Sandbox,
-  readyCommand: string,
+  { template, readyCommand }: { readonly template: string; readonly readyCommand: string },
   signal: AbortSignal,
 ): Promise<void> {
-  const bounded = AbortSignal.any([signal, AbortSignal.timeout(answerMs)]);
+  const timeout = AbortSignal.timeout(answerMs);
+  const about = { slot: id, template };
   try {
-    const { passed, output } = await runReadyCommand(deps, { id, spec, command: readyCommand }, bounded);
-    if (!passed) deps.log.warn({ slot: id, output }, "the ready command does not pass in a warm slot");
+    const command = { id, spec, command: readyCommand };
+    const { passed, output } = await runReadyCommand(deps, command, AbortSignal.any([signal, timeout]));
+    if (!passed) deps.log.warn({ ...about, output }, "the ready command does not pass in a warm slot");
   } catch (err) {
     signal.throwIfAborted();
-    deps.log.warn({ err, slot: id }, "the ready command does not end in a warm slot");
+    if (timeout.aborted)
+      deps.log.warn(
+        { ...about, ms: answerMs },
+        "the ready command was ended in a warm slot: it took too long",
+      );
+    else deps.log.warn({ ...about, err }, "the ready command cannot run in a warm slot");
   }
 }
 

@@ -60,8 +60,8 @@ export function openSlotPool(deps: Deps): SlotPool {
     await deps.queue.run(id, async () => {
       const sandbox = await makeSandbox(deps, { ...plan, id, labels: {}, isSlot: true }, signal);
       try {
-        const command = deps.store.templates.peek(template)?.spec.readyCommand;
-        if (command !== undefined) await answerOnce(deps, sandbox, command, signal);
+        const readyCommand = deps.store.templates.peek(template)?.spec.readyCommand;
+        if (readyCommand !== undefined) await answerOnce(deps, sandbox, { template, readyCommand }, signal);
         const bytes = await memoryOf(deps, id);
         if (bytes === undefined) throw new DomainError("internal", `slot ${id} ended as soon as it began`);
         await freezeServed(deps, id);
