@@ -7,6 +7,7 @@ import asyncio
 import fcntl
 import json
 import os
+import re
 import shlex
 import signal
 import termios
@@ -21,6 +22,7 @@ from .kernel import Emit, KernelEnded, Task, how_it_ended, kill, send_signal, sp
 
 _KERNELS = Path(__file__).parent / "kernels"
 _CHUNK = 65_536
+_SHELL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class PipeKernel:
@@ -194,7 +196,9 @@ def javascript_kernel(is_typescript: bool) -> PipeKernel:
 
 def bash_kernel() -> PipeKernel:
     def encode(task: Task) -> bytes:
-        lines = [f"export {name}={shlex.quote(value)}" for name, value in task.base.items()]
+        # A shell takes no other names, and would tell each run that it does not.
+        base = {name: value for name, value in task.base.items() if _SHELL_NAME.fullmatch(name)}
+        lines = [f"export {name}={shlex.quote(value)}" for name, value in base.items()]
         lines += [f"__ramet_set {name} {shlex.quote(value)}" for name, value in task.env.items()]
         before = "".join(f"{line}; " for line in lines)
         return (before + task.code).encode() + b"\0"

@@ -343,6 +343,18 @@ describe.skipIf(archive === undefined)("the code interpreter", () => {
     expect((await sandbox.runCode("1 + 1")).text).toBe("2");
   });
 
+  it("gives a kernel that runs already what a create from its snapshot adds, without a word of the shell", async () => {
+    await sandbox.runCode(":", { language: "bash" });
+    const { snapshotId } = await sandbox.createSnapshot();
+    const envs = { ADDED: "it's new", "not.a-name": "1" };
+    const other = await Sandbox.create(snapshotId, { ...options(), envs });
+    const { logs } = await other.runCode("echo $ADDED", { language: "bash" });
+    expect(logs).toEqual({ stdout: ["it's new\n"], stderr: [] });
+    expect((await other.runCode("import os; os.environ['not.a-name']")).text).toBe("1");
+    await other.kill();
+    await Sandbox.deleteSnapshot(snapshotId, options());
+  });
+
   it("keeps traffic without a token out, where the sandbox is closed", async () => {
     const closed = await create({ network: { allowPublicTraffic: false } });
     expect((await closed.runCode("1 + 1")).text).toBe("2");
