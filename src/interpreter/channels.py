@@ -70,6 +70,8 @@ class Channels:
             return
 
     def close(self) -> None:
+        """Once more is no harm."""
         for socket in self._take:
             asyncio.get_running_loop().remove_reader(socket.fileno())
+        self._take = {}
         self._context.destroy(linger=0)

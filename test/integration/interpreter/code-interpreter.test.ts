@@ -355,6 +355,15 @@ describe.skipIf(archive === undefined)("the code interpreter", () => {
     await Sandbox.deleteSnapshot(snapshotId, options());
   });
 
+  it("starts a kernel anew that no interrupt ends, and runs what waits for it", async () => {
+    const own = await sandbox.createCodeContext();
+    const stay = "import time\nwhile True:\n  try: time.sleep(99)\n  except BaseException: pass";
+    await expect(sandbox.runCode(stay, { context: own, timeoutMs: 1_000 })).rejects.toThrow(TimeoutError);
+    const { text, error } = await sandbox.runCode("1 + 1", { context: own, timeoutMs: 30_000 });
+    expect([text, error]).toEqual(["2", undefined]);
+    await sandbox.removeCodeContext(own);
+  }, 60_000);
+
   it("keeps traffic without a token out, where the sandbox is closed", async () => {
     const closed = await create({ network: { allowPublicTraffic: false } });
     expect((await closed.runCode("1 + 1")).text).toBe("2");
