@@ -1,7 +1,10 @@
 # The bash kernel: runs what comes on descriptor 198, each piece ended by NUL, in this one shell, and reports on 199.
 # Its arguments are the two descriptors that it was started with.
 # shellcheck shell=bash
-eval "exec 198<&$1 199>&$2 $1<&- $2>&-"
+# Those may be 198 or 199 themselves, so they are moved out of the way first.
+eval "exec {__ramet_code}<&$1 {__ramet_names}>&$2 $1<&- $2>&-"
+eval "exec 198<&$__ramet_code 199>&$__ramet_names $__ramet_code<&- $__ramet_names>&-"
+unset __ramet_names
 set --
 
 # __ramet_set NAME VALUE: until the run is over.

@@ -327,6 +327,16 @@ describe.skipIf(archive === undefined)("the code interpreter", () => {
     expect((await sandbox.runCode("JSON = kept; 5", { language: "js" })).text).toBe("5");
   });
 
+  it.each([
+    [198, 199],
+    [199, 198],
+    [30, 199],
+  ])("has a bash that is told what to run on descriptor %i, and reports on %i", async (commands, reports) => {
+    const give = `exec ${commands}< <(printf 'echo hi\\0') ${reports}>&1`;
+    const start = `${give}; exec bash /usr/lib/ramet/interpreter/kernels/bash.sh ${commands} ${reports}`;
+    expect((await sandbox.commands.run(start)).stdout).toBe('{"done":0}\nhi\n{"done":0}\n');
+  });
+
   it("tells numbers that JSON does not have without a word of its own", async () => {
     const bars = "import matplotlib.pyplot as plt; _ = plt.bar(['a', 'b'], [1, float('nan')]); plt.show()";
     const { results, logs } = await sandbox.runCode(bars);
