@@ -78,8 +78,8 @@ class Handler(RequestHandler):
         """An object; null is as good as absent, and what nobody knows is ignored."""
         try:
             body = json.loads(self.request.body or b"{}")
-        except ValueError as cause:
-            raise HTTPError(400, "the body is not JSON") from cause
+        except (ValueError, RecursionError) as cause:
+            raise HTTPError(400, "the body is not JSON, or nested too deep") from cause
         if not isinstance(body, dict):
             raise HTTPError(400, "the body is not an object")
         for name, kind in fields.items():

@@ -374,6 +374,14 @@ describe.skipIf(archive === undefined)("the code interpreter", () => {
     await sandbox.removeCodeContext(own);
   }, 60_000);
 
+  it("refuses a body that is nested too deep", async () => {
+    const body = `{"code": "1", "more": ${"[".repeat(100_000)}${"]".repeat(100_000)}}`;
+    await sandbox.files.write("/tmp/deep", body);
+    const ask = "curl -s -w ' %{http_code}' -d @/tmp/deep http://localhost:49999/execute";
+    const { stdout } = await sandbox.commands.run(ask);
+    expect(stdout).toBe("the body is not JSON, or nested too deep 400");
+  });
+
   it("keeps traffic without a token out, where the sandbox is closed", async () => {
     const closed = await create({ network: { allowPublicTraffic: false } });
     expect((await closed.runCode("1 + 1")).text).toBe("2");
