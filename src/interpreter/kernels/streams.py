@@ -53,6 +53,10 @@ class WatchedStream(OutStream):
             # Only now: whoever finds nothing to be sent goes on, perhaps to the end of the run.
             self._sent = written
 
+    def fileno(self) -> int:
+        """What programs that are started with it write to; ipykernel's is where nobody looks."""
+        return {"stdout": 1, "stderr": 2}[self.name]
+
     def close(self) -> None:
         """The kernel writes to it as well: a program that closes its own stays with an open one."""
         self.flush()

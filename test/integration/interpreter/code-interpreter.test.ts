@@ -279,6 +279,13 @@ describe.skipIf(archive === undefined)("the code interpreter", () => {
     expect(outputOf(await sandbox.runCode(print.join("\n")))).toBe("kept\n");
   });
 
+  it("streams what programs write that are given its standard output and error", async () => {
+    const start =
+      "subprocess.run('echo out; echo err >&2', shell=True, stdout=sys.stdout, stderr=sys.stderr)";
+    const { logs } = await sandbox.runCode(`import subprocess, sys; _ = ${start}`);
+    expect(logs).toEqual({ stdout: ["out\n"], stderr: ["err\n"] });
+  });
+
   it("says once what was printed before a fork", async () => {
     const fork = [
       "import os, sys",
