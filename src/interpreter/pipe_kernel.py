@@ -13,6 +13,7 @@ import signal
 import termios
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from codecs import getincrementaldecoder
+from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Callable, Mapping, Sequence
@@ -110,7 +111,9 @@ class PipeKernel:
     def _control(self, data: bytes) -> None:
         *lines, self._reported = (self._reported + data).split(b"\n")
         for line in lines:
-            self._report(json.loads(line))
+            # Code can write there as well: what is no report is dropped, and not what follows it.
+            with suppress(Exception):
+                self._report(json.loads(line))
 
     def _report(self, report: Mapping[str, Any]) -> None:
         if self._emit is not None and "result" in report:

@@ -344,6 +344,12 @@ describe.skipIf(archive === undefined)("the code interpreter", () => {
     expect((await sandbox.commands.run(start)).stdout).toBe('{"done":0}\nhi\n{"done":0}\n');
   });
 
+  it("goes on in JavaScript where code writes to what the kernel reports on", async () => {
+    const run = (code: string) => sandbox.runCode(code, { language: "js", timeoutMs: 10_000 });
+    await run("require('fs').writeSync(Number(process.argv[3]), 'no report'); 1");
+    expect((await run("5")).text).toBe("5");
+  });
+
   it("tells numbers that JSON does not have without a word of its own", async () => {
     const bars = "import matplotlib.pyplot as plt; _ = plt.bar(['a', 'b'], [1, float('nan')]); plt.show()";
     const { results, logs } = await sandbox.runCode(bars);
