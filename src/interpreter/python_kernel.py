@@ -1,4 +1,4 @@
-"""Python: ipykernel, spoken to through jupyter_client on unix sockets, which need no network and survive a restore."""
+"""Python: ipykernel, spoken to on unix sockets, which need no network and survive a restore."""
 
 from __future__ import annotations
 
