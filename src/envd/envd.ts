@@ -59,7 +59,7 @@ export function openEnvd({ node, log }: EnvdDeps): Envd {
     fallback: (request, response) => {
       const [path = ""] = (request.url ?? "").split("?");
       const body = { message: `there is no ${request.method} ${path.slice(0, 200)}`, path, code: 404 };
-      answerJson(response as ServerResponse, 404, body);
+      void dropBody(request as IncomingMessage).then(() => answerJson(response as ServerResponse, 404, body));
     },
   });
 
@@ -80,6 +80,7 @@ export function openEnvd({ node, log }: EnvdDeps): Envd {
       default:
         checkVersion(request);
         calls.set(request, callOf(deps, exchange));
+        await readToTheEnd(request, response, url);
         serve(request, response);
     }
   }
@@ -125,6 +126,28 @@ function authorize({ request, url, target }: Exchange, name: string): void {
   const operation = signedRoutes[name];
   if (operation === undefined) checkToken(token, given);
   else checkAccess(token, { operation, query: url.searchParams, token: given }, new Date());
+}
+
+/** The one call with more than one message of the client's, which may have none for long. */
+const streamOfClients = "/process.Process/StreamInput";
+
+/**
+ * Connect's library leaves a body that it refuses unread, or destroys it. But the connection is for others, too, and many
+ * clients take no answer before they have sent all.
+ */
+async function readToTheEnd(request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> {
+  const { "content-type": type = "", "content-length": length } = request.headers;
+  // It is refused by its length alone; a stream by that of a message, which is in its body.
+  if (!type.startsWith("application/connect+") && Number(length) > messageBytesMax) await dropBody(request);
+  async function* body() {
+    try {
+      yield* request.iterator({ destroyOnReturn: false });
+    } finally {
+      if (url.pathname !== streamOfClients) await dropBody(request);
+    }
+  }
+  Object.assign(request, { [Symbol.asyncIterator]: body });
+  response.once("finish", () => void dropBody(request));
 }
 
 /** There is one, and naming it is not required (Connect's protocol, "Unary-Request"). */

@@ -79,6 +79,16 @@ it("says why it does not take a file that is large, and goes on", async () => {
   expect(said["killed"]).not.toContain("fetch failed");
 });
 
+it("says why it does not take a message that is large, and goes on", async () => {
+  const said = await program(`
+    const large = "x".repeat(20_000_000);
+    said.run = await sandbox.commands.run(large).catch(({ message }) => message);
+    said.exists = await sandbox.files.exists(large).catch(({ message }) => message);
+    said.next = (await sandbox.commands.run("echo next")).stdout;`);
+  const why = expect.stringContaining("larger than configured readMaxBytes");
+  expect(said).toEqual({ run: why, exists: why, next: "next\n" });
+});
+
 it("tells a sandbox that went away from a command that ended", async () => {
   const said = await program(`
     const running = sandbox.commands.run("sleep 1000", { timeoutMs: 0 });

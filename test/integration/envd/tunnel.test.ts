@@ -42,6 +42,20 @@ it("carries contents whole", async () => {
   expect(createHash("sha256").update(read).digest("hex")).toBe(digest);
 });
 
+it("keeps nobody waiting for a message that is refused before it is read", async () => {
+  const { envdAccessToken } = (await box.ask("GET", `/sandboxes/${sandbox.sandboxId}`)).body;
+  const headers = { "content-type": "application/json", "x-access-token": envdAccessToken };
+  const stat = async (body: string | ReadableStream) => {
+    // A stream's length is not said.
+    const signal = AbortSignal.timeout(5000);
+    const init = { method: "POST", headers, body, duplex: "half", signal } as const;
+    return (await port(49983, "/filesystem.Filesystem/Stat", init)).status;
+  };
+  const large = new Blob([Buffer.alloc(17_000_000, " ")]);
+  for (let n = 0; n < 3; n++) expect(await stat(large.stream())).toBe(429);
+  for (let n = 0; n < 6; n++) expect(await stat(JSON.stringify({ path: "/tmp" }))).toBe(200);
+});
+
 it("carries requests for ports, and says where nothing listens", async () => {
   await sandbox.commands.run("python3 -m http.server 8000 --bind 127.0.0.1 --directory /etc", {
     background: true,
