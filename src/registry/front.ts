@@ -9,10 +9,10 @@ import {
   type Server,
   type ServerResponse,
 } from "node:http";
-import { createSecureServer, type Http2SecureServer } from "node:http2";
+import { constants, createSecureServer, type Http2SecureServer, type Http2ServerRequest } from "node:http2";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
-import { anyNumber, headerBytesMax } from "../lib/http-message.js";
+import { anyNumber, headerBytesMax, isHttp2 } from "../lib/http-message.js";
 import type { Certificate } from "./certificate.js";
 
 export interface Interceptor {
@@ -103,7 +103,10 @@ const secureOptions = {
 /** Its answers and requests are of the library's HTTP/2, which takes them for those of HTTP/1.1 as far as we use them. */
 function serveTls(secure: Http2SecureServer, limits: Limits, listener: RequestListener) {
   const server = Object.assign(secure as unknown as Server, limits);
-  server.on("request", listener);
+  server.on("request", (request, response) => {
+    if (isHttp2(request)) endWithAnswer(request as unknown as Http2ServerRequest);
+    listener(request, response);
+  });
   secure.on("session", (session) => session.setLocalWindowSize(connectionWindow));
   const sockets = new Set<TLSSocket>();
   secure.on("secureConnection", (socket: TLSSocket) => {
@@ -114,6 +117,20 @@ function serveTls(secure: Http2SecureServer, limits: Limits, listener: RequestLi
     for (const socket of sockets) socket.destroy();
   };
   return server;
+}
+
+/** Until its last bytes are on their way. */
+const answerLeavesMs = 100;
+
+/** What of the body is still to come then is for nobody, and its stream would stay as long as the connection (RFC 9113, 8.1). */
+function endWithAnswer({ stream }: Http2ServerRequest): void {
+  if (stream.endAfterHeaders) return;
+  const end = () => {
+    if (stream.destroyed) return;
+    if (stream.state.localClose === 1) stream.close(constants.NGHTTP2_NO_ERROR);
+    else setTimeout(end, answerLeavesMs);
+  };
+  stream.once("finish", () => setTimeout(end, answerLeavesMs));
 }
 
 /** The request's head once more, with nothing in it that leaves HTTP. */

@@ -89,6 +89,35 @@ it("says why it does not take a message that is large, and goes on", async () =>
   expect(said).toEqual({ run: why, exists: why, next: "next\n" });
 });
 
+/** Answers when it has read the head, and reads no more. */
+const hasty = `
+import socket, time
+server = socket.create_server(("127.0.0.1", 8001))
+peer, _ = server.accept()
+head = b""
+while not head.endswith(b"\\r\\n\\r\\n"): head += peer.recv(1)
+peer.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 5\\r\\n\\r\\nhasty")
+time.sleep(1000)`;
+
+it("ends a stream with its answer, whatever of the body is still to come", async () => {
+  const { sandboxID } = (await box.ask("POST", "/v2/sandboxes", { body: { templateID: "base" } })).body;
+  const start = { argv: ["python3", "-c", hasty], env: {}, stdin: false, killOnClose: false };
+  await box.test.node.processes.start(sandboxID, start, AbortSignal.timeout(20_000));
+  const session = connect(box.url, { rejectUnauthorized: false });
+  try {
+    const stream = session.request({
+      ...{ ":method": "POST", ":path": "/x", "e2b-sandbox-id": sandboxID, "e2b-sandbox-port": "8001" },
+    });
+    stream.write("x".repeat(9_000_000));
+    expect(await text(stream)).toBe("hasty");
+    if (!stream.closed) await once(stream, "close", { signal: AbortSignal.timeout(5000) });
+    expect(stream.rstCode).toBe(constants.NGHTTP2_NO_ERROR);
+  } finally {
+    session.destroy();
+    await box.ask("DELETE", `/sandboxes/${sandboxID}`);
+  }
+});
+
 it("tells a sandbox that went away from a command that ended", async () => {
   const said = await program(`
     const running = sandbox.commands.run("sleep 1000", { timeoutMs: 0 });
