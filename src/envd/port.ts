@@ -5,6 +5,7 @@ import { guestErrorOf } from "../guest-client/errors.js";
 import { carryRequest, type HttpExchange, StaleConnection } from "../lib/carry-http.js";
 import { carryUpgrade, type UpgradeExchange } from "../lib/carry-upgrade.js";
 import { isClosed } from "../lib/cut-response.js";
+import { dropBody } from "../lib/drop-body.js";
 import { DomainError, isDomainError } from "../lib/errors.js";
 import { hasBody } from "../lib/http-message.js";
 import { delay } from "../lib/signal.js";
@@ -66,10 +67,11 @@ interface Ways {
 }
 
 async function requestPort(ways: Ways, exchange: HttpExchange, target: CarrierTarget): Promise<void> {
-  const { response } = exchange;
+  const { request, response } = exchange;
   try {
     await carry(ways, exchange, target);
   } catch (thrown) {
+    if (!response.headersSent) await dropBody(request);
     answerFailure(response, thrown, response.headersSent ? undefined : await refusalOf(ways, thrown, target));
   }
 }

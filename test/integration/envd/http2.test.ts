@@ -118,6 +118,20 @@ it("ends a stream with its answer, whatever of the body is still to come", async
   }
 });
 
+it("says that nothing listens to who has much to send", async () => {
+  const { sandboxID } = (await box.ask("POST", "/v2/sandboxes", { body: { templateID: "base" } })).body;
+  const session = connect(box.url, { rejectUnauthorized: false });
+  try {
+    const address = { "e2b-sandbox-id": sandboxID, "e2b-sandbox-port": "8002" };
+    const stream = session.request({ ":method": "POST", ":path": "/", ...address });
+    stream.end(Buffer.alloc(30_000_000));
+    expect(JSON.parse(await text(stream))).toMatchObject({ code: 502, port: 8002 });
+  } finally {
+    session.destroy();
+    await box.ask("DELETE", `/sandboxes/${sandboxID}`);
+  }
+});
+
 it("tells a sandbox that went away from a command that ended", async () => {
   const said = await program(`
     const running = sandbox.commands.run("sleep 1000", { timeoutMs: 0 });
