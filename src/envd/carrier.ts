@@ -4,6 +4,7 @@ import type { Duplex } from "node:stream";
 import type { HttpExchange } from "../lib/carry-http.js";
 import type { UpgradeExchange } from "../lib/carry-upgrade.js";
 import { cutResponse } from "../lib/cut-response.js";
+import { dropAfterAnswer } from "../lib/drop-body.js";
 import { anyNumber, headerBytesBetween } from "../lib/http-message.js";
 import { type PortTarget, parseTarget, targetHeader } from "../sandbox/port-target.js";
 import type { EnvdDeps } from "./deps.js";
@@ -44,6 +45,7 @@ export function openCarrier(deps: CarrierDeps): NodeCarrier {
   const server = createServer({ requestTimeout: 0, keepAliveTimeout: 0, maxHeaderSize: headerBytesBetween });
   server.maxHeadersCount = anyNumber;
   server.on("request", (message, response) => {
+    dropAfterAnswer(message, response);
     const target = takeTarget(message);
     if (target === undefined) response.destroy();
     else request({ request: message, response }, target);

@@ -80,7 +80,7 @@ export function openEnvd({ node, log }: EnvdDeps): Envd {
       default:
         checkVersion(request);
         calls.set(request, callOf(deps, exchange));
-        await readToTheEnd(request, response, url);
+        await readToTheEnd(request, url);
         serve(request, response);
     }
   }
@@ -135,7 +135,7 @@ const streamOfClients = "/process.Process/StreamInput";
  * Connect's library leaves a body that it refuses unread, or destroys it. But the connection is for others, too, and many
  * clients take no answer before they have sent all.
  */
-async function readToTheEnd(request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> {
+async function readToTheEnd(request: IncomingMessage, url: URL): Promise<void> {
   const { "content-type": type = "", "content-length": length } = request.headers;
   // It is refused by its length alone; a stream by that of a message, which is in its body.
   if (!type.startsWith("application/connect+") && Number(length) > messageBytesMax) await dropBody(request);
@@ -147,7 +147,6 @@ async function readToTheEnd(request: IncomingMessage, response: ServerResponse, 
     }
   }
   Object.assign(request, { [Symbol.asyncIterator]: body });
-  response.once("finish", () => void dropBody(request));
 }
 
 /** There is one, and naming it is not required (Connect's protocol, "Unary-Request"). */

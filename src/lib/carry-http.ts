@@ -9,7 +9,6 @@ import {
 } from "node:http";
 import type { Agent as HttpsAgent } from "node:https";
 import type { Duplex } from "node:stream";
-import { pipeline } from "node:stream/promises";
 import { cutResponse, isClosed } from "./cut-response.js";
 import {
   anyNumber,
@@ -175,7 +174,7 @@ function answerTo(asking: ClientRequest, request: IncomingMessage): Promise<Inco
     // It says no more where the other side leaves HTTP without having been asked to.
     asking.once("close", () => reject(new Error("the connection ended without an answer")));
     if (!hasBody(request)) asking.end();
-    // A server that has answered need not read the rest.
-    else pipeline(request.on("data", countBytes), asking).catch(reject);
+    // A server that has answered need not read the rest. (A pipeline would then take the request from its connection.)
+    else request.on("data", countBytes).on("error", reject).pipe(asking);
   });
 }

@@ -12,6 +12,7 @@ import {
 import { constants, createSecureServer, type Http2SecureServer, type Http2ServerRequest } from "node:http2";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
+import { dropAfterAnswer } from "../lib/drop-body.js";
 import { anyNumber, headerBytesMax, isHttp2 } from "../lib/http-message.js";
 import type { Certificate } from "./certificate.js";
 
@@ -56,6 +57,7 @@ export function openFront(tls?: Certificate): Front {
     renew: (certificate) => secure?.setSecureContext(certificate),
     serverFactory(routes) {
       const listener: RequestListener = (request, response) => {
+        dropAfterAnswer(request, response);
         if (interceptor?.request(request, response) === true) return;
         endInTime(request);
         routes(request, response);

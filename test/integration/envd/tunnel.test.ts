@@ -64,6 +64,25 @@ it("carries requests for ports, and says where nothing listens", async () => {
   expect(await (await port(8001)).json()).toMatchObject({ code: 502, port: 8001 });
 });
 
+it("keeps nobody waiting behind a body that a server leaves unread", async () => {
+  const hasty = `
+import socket
+server, peers = socket.create_server(("127.0.0.1", 8012)), []
+while True:
+    peer, _ = server.accept()
+    peers.append(peer)
+    head = b""
+    while not head.endswith(b"\\r\\n\\r\\n"): head += peer.recv(1)
+    peer.sendall(b"HTTP/1.1 413 x\\r\\nContent-Length: 5\\r\\n\\r\\nhasty")`;
+  await sandbox.files.write("/tmp/hasty.py", hasty);
+  await sandbox.commands.run("python3 /tmp/hasty.py", { background: true });
+  const ask = async (body: Buffer) => {
+    const answer = await port(8012, "/", { method: "POST", body, signal: AbortSignal.timeout(5000) });
+    return await answer.text();
+  };
+  for (let n = 0; n < 12; n++) expect(await ask(Buffer.alloc(100_000 * (n % 4)))).toBe("hasty");
+});
+
 it("shows nobody inside what registry and node tell each other", async () => {
   const echo = `
 import http.server
