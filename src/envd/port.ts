@@ -71,7 +71,8 @@ async function requestPort(ways: Ways, exchange: HttpExchange, target: CarrierTa
   try {
     await carry(ways, exchange, target);
   } catch (thrown) {
-    if (!response.headersSent) await dropBody(request);
+    // Of a server that went away in the middle a client is told at once: it may be long before it sends the rest.
+    if (isRefused(thrown)) await dropBody(request);
     answerFailure(response, thrown, response.headersSent ? undefined : await refusalOf(ways, thrown, target));
   }
 }

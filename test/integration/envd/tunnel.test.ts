@@ -83,6 +83,19 @@ while True:
   for (let n = 0; n < 12; n++) expect(await ask(Buffer.alloc(100_000 * (n % 4)))).toBe("hasty");
 });
 
+it("says at once that a server went away, to who has more to send", async () => {
+  const leaving = `
+import socket
+server = socket.create_server(("127.0.0.1", 8013))
+while True: server.accept()[0].recv(1)`;
+  await sandbox.files.write("/tmp/leaving.py", leaving);
+  await sandbox.commands.run("python3 /tmp/leaving.py", { background: true });
+  const body = new ReadableStream({ start: (rest) => rest.enqueue(Buffer.from("begun")) });
+  const signal = AbortSignal.timeout(5000);
+  const answer = await port(8013, "/", { method: "POST", body, duplex: "half", signal });
+  expect(await answer.json()).toMatchObject({ code: 502, port: 8013 });
+});
+
 it("shows nobody inside what registry and node tell each other", async () => {
   const echo = `
 import http.server
