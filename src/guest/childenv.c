@@ -89,15 +89,10 @@ static void put_data(struct buf *to, struct buf *from) {
 }
 
 void op_environment(struct conn *c) {
-    struct user_files files;
     struct user user;
     struct own_entries own;
     struct buf text = {0};
-    user_files_load(&files);
-    bool found = user_find(&files, c->request.user, &user);
-    user_files_free(&files);
-    if (!found) {
-        conn_fail(c, E_NO_SUCH_USER, 0, "no such user or group");
+    if (!user_of_request(c, &user)) {
         return;
     }
     char **env = child_environment(&c->request, &user, &own);

@@ -138,14 +138,20 @@ void op_list(struct conn *c) {
     c->role = &role_list;
 }
 
-void op_user(struct conn *c) {
+bool user_of_request(struct conn *c, struct user *user) {
     struct user_files files;
-    struct user user;
     user_files_load(&files);
-    bool found = user_find(&files, c->request.user, &user);
+    bool found = user_find(&files, c->request.user, user);
     user_files_free(&files);
     if (!found) {
         conn_fail(c, E_NO_SUCH_USER, 0, "no such user or group");
+    }
+    return found;
+}
+
+void op_user(struct conn *c) {
+    struct user user;
+    if (!user_of_request(c, &user)) {
         return;
     }
     size_t mark = frame_begin(&c->out, FRAME_OK);

@@ -209,6 +209,8 @@ void op_signal(struct conn *c);
 void op_resize(struct conn *c);
 void op_forget(struct conn *c);
 void op_list(struct conn *c);
+// The user that the request names. Where there is none, that has been answered.
+bool user_of_request(struct conn *c, struct user *user);
 void op_user(struct conn *c);
 
 // dial.c and relay.c
